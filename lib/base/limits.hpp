@@ -1,0 +1,85 @@
+#pragma once
+
+/// Every bound of the library in one place, with the relations between them.
+///
+/// Full means waiting, an error, or a counted drop that the user chose; never silence.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace peermq::base::limits {
+
+using namespace std::chrono_literals;
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+inline constexpr std::uint64_t kGiB = 1024 * kMiB;
+
+// --- names and properties
+inline constexpr std::size_t stream_name_bytes_max = 255;
+inline constexpr std::size_t key_bytes_max = 1024;
+inline constexpr std::size_t topic_bytes_max = 1024;
+inline constexpr std::size_t headers_bytes_max = 64 * kKiB;
+inline constexpr std::size_t reason_bytes_max = 1024;
+
+// --- records
+inline constexpr std::size_t message_bytes_max_default = 16 * kMiB;
+inline constexpr std::size_t message_bytes_max_ceiling = 1024 * kMiB;
+/// Records are encoded side by side into chunks of this size; a larger record has its own chunk.
+inline constexpr std::size_t chunk_bytes = 256 * kKiB;
+
+// --- wire
+/// A batch stops growing at this size; a larger single record travels as fragments of at most it.
+inline constexpr std::size_t batch_bytes_max = 128 * kKiB;
+/// Longest frame accepted from a peer: a batch, its descriptors and its header.
+inline constexpr std::size_t frame_bytes_max = 256 * kKiB;
+inline constexpr std::size_t runs_per_frame_max = 1024;
+inline constexpr std::size_t link_window_bytes_min = 512 * kKiB;
+inline constexpr std::size_t link_window_bytes_max = 16 * kMiB;
+inline constexpr std::size_t streams_per_link_max = 65536;
+inline constexpr std::size_t links_per_peer_max = 16384;
+inline constexpr int protocol_errors_max = 10;
+
+// --- link timing
+inline constexpr auto hello_timeout = 5s;
+inline constexpr auto heartbeat_interval = 1s;
+inline constexpr auto suspect_after = 3s;
+inline constexpr auto reconnect_wait_min = 50ms;
+inline constexpr auto reconnect_wait_max = 10s;
+
+// --- delivery
+inline constexpr auto lease_duration = 30s;
+inline constexpr auto resume_grace = 2s;
+/// After a restart, what may have been handed out waits this long for its holders.
+inline constexpr auto recover_grace = 2s;
+inline constexpr auto max_processing_default = 30min;
+inline constexpr std::uint32_t max_attempts_default = 10;
+inline constexpr auto retry_wait_min = 1s;
+inline constexpr auto retry_wait_max = 5min;
+inline constexpr std::uint32_t prefetch_default = 64;
+inline constexpr std::uint32_t prefetch_max = 1'000'000;
+inline constexpr std::size_t prefetch_bytes_default = 64 * kMiB;
+/// How many messages may wait behind blocked keys before hand-out stops looking further.
+inline constexpr std::size_t key_lookahead_max = 65536;
+/// The durable hand-out mark moves ahead in blocks of this many messages.
+inline constexpr std::uint64_t handout_mark_block = 65536;
+
+// --- spool
+inline constexpr std::size_t segment_bytes_default = 64 * kMiB;
+inline constexpr std::size_t segment_bytes_min = 16 * kKiB;
+inline constexpr std::size_t commit_bytes_max = 1 * kMiB;
+inline constexpr std::size_t quarantine_tail_bytes_max = 1 * kMiB;
+inline constexpr auto settlement_delay_max = 50ms;
+inline constexpr std::uint64_t spool_bytes_default = 16 * kGiB;
+inline constexpr std::uint64_t memory_stream_bytes_default = 256 * kMiB;
+inline constexpr std::size_t streams_per_spool_max = 65536;
+
+static_assert(batch_bytes_max < frame_bytes_max);
+static_assert(chunk_bytes <= commit_bytes_max);
+static_assert(suspect_after >= 2 * heartbeat_interval);
+static_assert(lease_duration > suspect_after + resume_grace);
+static_assert(link_window_bytes_min >= 2 * batch_bytes_max);
+static_assert(handout_mark_block % 2 == 0);
+
+}  // namespace peermq::base::limits

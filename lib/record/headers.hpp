@@ -1,0 +1,28 @@
+#pragma once
+
+/// Message headers as they lie in a record: one msgpack map of str to str.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace peermq::record {
+
+using HeaderView = std::pair<std::string_view, std::string_view>;
+
+/// Appends the msgpack map of `headers` to `out`; nothing for an empty list. Repeated names are kept
+/// in order.
+void encode_headers(std::span<const HeaderView> headers, std::string& out);
+
+/// The headers in `bytes` as views into them; nullopt when they are not a flat msgpack map of str to
+/// str, are longer than limits::headers_bytes_max, or have bytes left over. Empty bytes: no headers.
+[[nodiscard]] std::optional<std::vector<HeaderView>> decode_headers(base::ByteSpan bytes);
+
+/// The value of the first header called `name`, without building the list.
+[[nodiscard]] std::optional<std::string_view> find_header(base::ByteSpan bytes, std::string_view name);
+
+}  // namespace peermq::record

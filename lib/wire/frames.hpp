@@ -1,0 +1,242 @@
+#pragma once
+
+/// The frames that two peers exchange: plain structs, encode and decode. Pure; any thread.
+///
+/// One frame is one ZeroMQ message (after the ROUTER's routing id). Frames on one link arrive in
+/// order or the link dies. FORMAT.md beside this file has the byte tables.
+///
+/// The conversation:
+///   both           HELLO, then PING/PONG for life, CREDIT for the link's byte window, BYE at the end
+///   consumer side  WANT names a queue; the producer side answers OFFER for each such stream it has
+///   consumer       HELD tells what it still holds or has acked of that stream (may be empty);
+///                  the producer answers VALID with what is revoked. Then
+///                  GRANT gives the window: most messages and bytes that may be unsettled here
+///   producer       STATE says READY or IDLE; BATCH or FRAGMENT carries records; RECALL asks back
+///   consumer       SETTLE acks, nacks, releases, rejects; RENEW extends leases
+///   producer       CONFIRM when what was settled is durable; GRANTED when a smaller window is in force
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/ids.hpp"
+
+namespace peermq::wire {
+
+/// Reaches the wire: numbered by hand, never reused.
+enum class FrameType : std::uint8_t {
+    hello = 1,
+    reject = 2,
+    bye = 3,
+    ping = 4,
+    pong = 5,
+    credit = 6,
+    want = 8,
+    unwant = 9,
+    offer = 10,
+    unoffer = 11,
+    state = 12,
+    grant = 13,
+    granted = 14,
+    held = 15,
+    valid = 16,
+    batch = 17,
+    fragment = 18,
+    settle = 19,
+    confirm = 20,
+    renew = 21,
+    recall = 22,
+    // Reserved: replies, their credit, cancelling, gaps and transactions of later patterns.
+    reply = 32,
+    reply_credit = 33,
+    cancel = 34,
+    gap = 35,
+    transaction_ask = 36,
+    transaction_answer = 37,
+};
+[[nodiscard]] std::string_view to_string(FrameType type) noexcept;
+
+inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersionMin = 1;
+/// First bytes of every HELLO, so that a stranger is told apart at once: "PMQ1".
+inline constexpr std::uint32_t kMagic = 0x31514D50;
+inline constexpr std::uint8_t kSkippable = 0x80;
+inline constexpr std::size_t kFrameHeaderBytes = 24;
+
+/// 0 u8 type, 1 u8 flags, 2 u16 reserved, 4 u32 stream handle, 8 u64 session nonce,
+/// 16 u32 length of the fields that follow (records of a BATCH excluded), 20 u32 reserved.
+struct FrameHeader {
+    FrameType type{};
+    std::uint8_t flags = 0;
+    std::uint32_t stream = 0;  ///< handle that the producer gave the stream in OFFER; 0 = none
+    std::uint64_t nonce = 0;   ///< what the receiver announced in its HELLO; 0 only in a first HELLO
+};
+
+/// Where a process runs, so that a peer on the same host can watch it die.
+struct HostInfo {
+    std::array<std::byte, 16> boot_id{};
+    std::uint64_t pid_namespace = 0;
+    std::uint32_t pid = 0;
+    std::uint64_t start_time = 0;  ///< field 22 of /proc/PID/stat, in clock ticks since boot
+    friend bool operator==(const HostInfo&, const HostInfo&) = default;
+};
+
+struct Hello {
+    std::uint16_t version_min = kProtocolVersionMin;
+    std::uint16_t version_max = kProtocolVersion;
+    std::uint64_t capabilities = 0;  ///< bits reserved
+    std::uint64_t nonce = 0;         ///< every later frame to the sender carries it
+    std::uint64_t echo = 0;          ///< the receiver's nonce when already known, else 0
+    base::PeerId peer;
+    base::SessionId session;
+    std::uint32_t frame_bytes_max = 0;
+    std::uint64_t message_bytes_max = 0;
+    std::uint64_t window_bytes = 0;  ///< data bytes the sender takes before it confirms by CREDIT
+    std::int64_t wall_time_ns = 0;   ///< sender's UTC, to warn of skew
+    HostInfo host;
+    std::string agent;               ///< "peermq 0.1.0", at most 255 bytes
+};
+
+enum class RejectCode : std::uint16_t {
+    version = 1, protocol = 2, self = 3, duplicate = 4, limit = 5, denied = 6, closing = 7, hello_timeout = 8,
+};
+[[nodiscard]] std::string_view to_string(RejectCode code) noexcept;
+
+struct Reject { RejectCode code{}; std::string text; };
+struct Bye { std::string text; };
+struct Ping { std::uint64_t token = 0; std::uint64_t received_bytes = 0; };
+struct Pong { std::uint64_t token = 0; std::uint64_t received_bytes = 0; };
+/// Total of data bytes (BATCH and FRAGMENT frames, whole) taken by the receiver's link since HELLO.
+struct Credit { std::uint64_t received_bytes = 0; };
+
+enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3 };
+
+/// `handle` is the consumer's number for what it wants, and comes back in OFFER.
+struct Want { std::uint32_t handle = 0; StreamKind kind = StreamKind::queue; std::string name; };
+struct Unwant { std::uint32_t handle = 0; };
+
+enum class Level : std::uint8_t { memory = 1, os = 2, disk = 3 };
+
+struct Offer {
+    std::uint32_t want = 0;
+    base::StreamId stream;
+    Level level = Level::memory;
+    bool ready = false;      ///< has messages to hand out
+    std::uint64_t depth = 0;
+};
+struct Unoffer { std::string reason; };
+struct State { bool ready = false; std::uint64_t depth = 0; };
+
+struct Grant {
+    std::uint32_t number = 0;      ///< counts up per stream and link
+    std::uint32_t messages = 0;    ///< most unsettled messages
+    std::uint64_t bytes = 0;       ///< most unsettled bytes; one message is always allowed
+    std::uint32_t concurrency = 1; ///< handlers: how many messages may be suspects when we die
+};
+struct Granted { std::uint32_t number = 0; };
+
+struct HeldRun {
+    base::Epoch epoch;
+    base::Run run;
+    base::LeaseId lease;
+    bool started = false;  ///< handed to the application
+};
+struct Held { std::uint32_t number = 0; bool done = true; std::vector<HeldRun> runs; };
+/// Answers HELD of the same number: the runs to forget (unstarted) or expect to be refused (started).
+struct Valid { std::uint32_t number = 0; bool done = true; std::vector<base::Run> revoked; };
+
+inline constexpr std::uint8_t kRedelivered = 0x01;  ///< may have been handed out before
+inline constexpr std::uint8_t kAlone = 0x02;        ///< suspected of killing workers: runs by itself
+inline constexpr std::uint8_t kNoAck = 0x04;        ///< at most once: settled by being sent
+
+/// Run-length annotation of records in a BATCH: what changes from one delivery to the next.
+struct BatchRun {
+    base::Run run;
+    std::uint64_t lease = 0;      ///< counter; its epoch is Batch::lease_epoch
+    std::uint16_t attempt = 1;    ///< 1 + counted failures
+    std::uint8_t flags = 0;
+};
+
+/// `records` are the runs' records in order, byte for byte as stored. All of one record epoch.
+struct Batch {
+    base::Epoch epoch;
+    std::uint32_t lease_epoch = 0;
+    std::vector<BatchRun> runs;
+    base::ByteSpan records;
+};
+
+/// A part of one record that is larger than a batch.
+struct Fragment {
+    base::Epoch epoch;
+    std::uint32_t lease_epoch = 0;
+    BatchRun run;  ///< of one seq
+    std::uint32_t total = 0;
+    std::uint32_t offset = 0;
+    base::ByteSpan bytes;
+};
+
+enum class SettleKind : std::uint8_t { ack = 1, nack = 2, release = 3, reject = 4, recalled = 5 };
+inline constexpr std::uint32_t kDefaultDelay = 0xFFFFFFFF;
+
+struct SettleEntry {
+    SettleKind kind = SettleKind::ack;
+    base::Run run;
+    base::LeaseId lease;
+    std::uint32_t delay_ms = kDefaultDelay;  ///< nack only; kDefaultDelay = back-off
+    std::string reason;                      ///< nack, reject; at most reason_bytes_max
+};
+struct Settle {
+    std::uint64_t number = 0;     ///< counts up per stream and link
+    std::uint64_t confirmed = 0;  ///< highest CONFIRM number seen
+    std::vector<SettleEntry> entries;
+};
+
+enum class RefuseReason : std::uint8_t { newer_lease = 1, settled = 2, unknown = 3 };
+struct RefusedRun { base::Run run; RefuseReason reason{}; };
+/// SETTLE frames up to `number` are applied and as durable as the stream's level asks.
+struct Confirm { std::uint64_t number = 0; std::vector<RefusedRun> refused; };
+
+struct Renew { std::vector<base::Run> runs; };
+struct Recall { std::uint32_t messages = 0; };
+
+/// A frame of a type that this version does not know but may skip.
+struct Skipped {};
+
+using Body = std::variant<Skipped, Hello, Reject, Bye, Ping, Pong, Credit, Want, Unwant, Offer, Unoffer,
+                          State, Grant, Granted, Held, Valid, Batch, Fragment, Settle, Confirm, Renew,
+                          Recall>;
+
+struct Frame {
+    FrameHeader header;
+    Body body;
+};
+
+enum class DecodeError : std::uint8_t {
+    none = 0, truncated, bad_length, bad_value, trailing_bytes, unknown_type, bad_magic, too_many,
+};
+[[nodiscard]] std::string_view to_string(DecodeError error) noexcept;
+
+struct DecodedFrame {
+    Frame frame;  ///< spans point into the given bytes
+    DecodeError error = DecodeError::none;
+    [[nodiscard]] bool ok() const noexcept { return error == DecodeError::none; }
+};
+
+/// Decodes one whole frame. Allocates at most in proportion to the given bytes.
+[[nodiscard]] DecodedFrame decode(base::ByteSpan bytes);
+
+/// Appends the frame for `body` to `out`. The records of a Batch are appended too; use
+/// encode_batch_head to send them without copying first.
+void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body, std::vector<std::byte>& out);
+
+/// Size of a BATCH frame up to its records, for `runs` runs, and its encoding in place.
+[[nodiscard]] std::size_t batch_head_bytes(std::size_t runs) noexcept;
+void encode_batch_head(std::uint32_t stream, std::uint64_t nonce, const Batch& batch,
+                       std::span<std::byte> out) noexcept;
+
+}  // namespace peermq::wire
