@@ -31,10 +31,10 @@ enum class Type : std::uint8_t {
 };
 
 /// Bits of `flags`.
-inline constexpr std::uint8_t kHasTimes = 0x01;   ///< due and expiry follow the fixed header
-inline constexpr std::uint8_t kHasKey = 0x02;     ///< key length is not 0: lets a scan skip the rest
-inline constexpr std::uint8_t kCompressed = 0x04; ///< reserved: body is zstd
-inline constexpr std::uint8_t kSkippable = 0x80;  ///< a reader that does not know `type` may skip it
+inline constexpr std::uint8_t kHasTimes = 0x01;    ///< due and expiry follow the fixed header
+inline constexpr std::uint8_t kHasKey = 0x02;      ///< key length is not 0: lets a scan skip the rest
+inline constexpr std::uint8_t kCompressed = 0x04;  ///< reserved: body is zstd
+inline constexpr std::uint8_t kSkippable = 0x80;   ///< a reader that does not know `type` may skip it
 
 inline constexpr std::size_t kHeaderBytes = 48;
 inline constexpr std::size_t kTimesBytes = 16;
@@ -49,8 +49,8 @@ struct Seed {
 /// A record as its parts. On decode, the views point into the given bytes.
 struct Record {
     Type type = Type::message;
-    std::uint8_t flags = 0;       ///< set by encode from the parts below; kept as read by decode
-    std::uint8_t priority = 4;    ///< 0 (first to wait) to 9; reserved, 4 = normal
+    std::uint8_t flags = 0;       ///< encode takes only kSkippable from it; kept as read by decode
+    std::uint8_t priority = 4;    ///< 0 (first to wait) to 9; reserved, 4 = normal, not checked
     base::Seq seq = 0;
     std::uint32_t epoch = 0;      ///< counter of the epoch in which it was first written
     base::WallTime enqueued{};
@@ -65,15 +65,19 @@ struct Record {
 /// Bytes that `record` takes when encoded, padding included: a multiple of 8.
 [[nodiscard]] std::size_t encoded_size(const Record& record) noexcept;
 
-/// Encodes into exactly encoded_size(record) bytes, checksum included.
+/// Encodes into exactly encoded_size(record) bytes, checksum included. The parts are within
+/// base::limits (asserted: whoever takes a message from a user checks it first); what decode accepts
+/// always is.
 void encode(const Record& record, Seed seed, std::span<std::byte> out) noexcept;
 
 enum class DecodeError : std::uint8_t {
     none = 0,
-    truncated,    ///< fewer bytes than the header or the length field asks for
-    bad_length,   ///< length field impossible: not a multiple of 8, below the minimum, above the limit, parts exceed it
+    truncated,     ///< fewer bytes than the header or the length field asks for
+    bad_length,    ///< a length is impossible: not a multiple of 8, below the minimum, above its
+                   ///< limit, parts exceed the whole, key without kHasKey or the reverse
     bad_checksum,
-    unknown_type, ///< checksum holds, type unknown and not skippable
+    unknown_type,  ///< checksum holds, but this version cannot read it: type unknown and not
+                   ///< skippable, or known with a flag that is not
 };
 [[nodiscard]] std::string_view to_string(DecodeError error) noexcept;
 
@@ -85,7 +89,8 @@ struct Decoded {
 };
 
 /// Decodes the record at the start of `bytes`. Never reads past them, never allocates. `bytes_max`
-/// bounds the length field before anything else is believed.
+/// bounds the length field before anything else is believed. A skippable record of an unknown type is
+/// ok: look at its type before its parts.
 [[nodiscard]] Decoded decode(base::ByteSpan bytes, Seed seed, std::size_t bytes_max) noexcept;
 
 /// Length field of the record at `bytes` (at least kHeaderBytes of them) without any check.
