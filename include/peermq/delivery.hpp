@@ -1,0 +1,118 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "peermq/bytes.hpp"
+#include "peermq/export.hpp"
+#include "peermq/message.hpp"
+
+namespace peermq {
+
+namespace detail {
+class InStream;
+struct DeliveryData;
+}
+
+enum class SettlementState {
+    pending,   ///< on its way, or not yet stored by the producer
+    accepted,  ///< stored by the producer as its queue's durability asks
+    refused,   ///< stale: the message went to another consumer, or was settled, in the meantime
+    unknown,   ///< the producer is gone and cannot be asked
+};
+
+/// The fate of an ack or its kin. May be dropped; then only stats and on_refused tell.
+class PEERMQ_EXPORT Settlement {
+public:
+    Settlement() noexcept;
+    Settlement(const Settlement&) noexcept;
+    Settlement(Settlement&&) noexcept;
+    Settlement& operator=(const Settlement&) noexcept;
+    Settlement& operator=(Settlement&&) noexcept;
+    ~Settlement();
+
+    [[nodiscard]] SettlementState state() const;
+    /// Waits for an answer; pending when `timeout` passes first.
+    [[nodiscard]] SettlementState wait(std::chrono::nanoseconds timeout) const;
+
+private:
+    friend class Delivery;
+    std::shared_ptr<detail::InStream> stream_;
+    std::uint64_t source_ = 0;
+    std::uint64_t seq_ = 0;
+};
+
+/// A message in the hands of this process, to be settled once.
+///
+/// All views point into the batch that the message came in and live as long as the Delivery; take()
+/// copies the message out. Destroyed unsettled, it counts as nacked and is counted.
+/// Threads: one at a time; may be moved between threads.
+class PEERMQ_EXPORT Delivery {
+public:
+    Delivery(Delivery&&) noexcept;
+    Delivery& operator=(Delivery&&) noexcept;
+    ~Delivery();
+
+    [[nodiscard]] BytesView body() const noexcept { return body_; }
+    [[nodiscard]] std::string_view text() const noexcept { return body_.text(); }
+    [[nodiscard]] std::string_view key() const noexcept { return key_; }
+    /// All headers but the reserved ones.
+    [[nodiscard]] std::vector<HeaderView> headers() const;
+    [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+    /// The sender's id, or "<stream>-<epoch>-<sequence>" when it gave none.
+    [[nodiscard]] std::string id() const;
+    [[nodiscard]] std::string_view correlation_id() const;
+    [[nodiscard]] std::string_view reply_to() const;
+    [[nodiscard]] std::string_view content_type() const;
+    /// When it was posted, by the producer's clock.
+    [[nodiscard]] Timestamp timestamp() const noexcept;
+    /// 1 + counted failures before.
+    [[nodiscard]] std::uint32_t attempt() const noexcept { return attempt_; }
+    /// True when it may have been handed out before; never false when it was.
+    [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
+    /// Position in the producer's stream of this queue.
+    [[nodiscard]] std::uint64_t sequence() const noexcept { return seq_; }
+    [[nodiscard]] const std::string& queue() const noexcept;
+
+    /// Done: never again. Returns at once; sent with the next frame.
+    /// Throws Error invalid_state when already settled.
+    Settlement ack();
+    /// Failed: counts as an attempt, comes again after `delay`, or after the queue's back-off.
+    Settlement nack(std::optional<std::chrono::nanoseconds> delay = {}, std::string_view reason = {});
+    /// Given back: does not count, comes again at once, perhaps elsewhere.
+    Settlement release();
+    /// Never to be handled: to the dead letters with this reason.
+    Settlement reject(std::string_view reason);
+    [[nodiscard]] bool settled() const noexcept { return settled_; }
+
+    /// Copies everything out.
+    [[nodiscard]] OwnedMessage take() const;
+
+private:
+    friend class Pull;
+    friend struct detail::DeliveryData;
+    Delivery() noexcept;
+    void drop() noexcept;
+
+    BytesView body_;
+    std::string_view key_;
+    std::span<const std::byte> headers_;
+    std::shared_ptr<detail::InStream> stream_;
+    std::shared_ptr<const void> payload_;
+    std::uint64_t source_ = 0;
+    std::uint64_t seq_ = 0;
+    std::uint64_t epoch_nonce_ = 0;
+    std::int64_t timestamp_ns_ = 0;
+    std::uint32_t epoch_ = 0;
+    std::uint32_t attempt_ = 1;
+    bool redelivered_ = false;
+    bool settled_ = true;
+};
+
+}  // namespace peermq

@@ -1,0 +1,15 @@
+#pragma once
+
+/// Everything: durable queues between peers, without a server.
+
+#include "peermq/delivery.hpp"
+#include "peermq/error.hpp"
+#include "peermq/events.hpp"
+#include "peermq/message.hpp"
+#include "peermq/options.hpp"
+#include "peermq/peer.hpp"
+#include "peermq/pull.hpp"
+#include "peermq/push.hpp"
+#include "peermq/receipt.hpp"
+#include "peermq/stats.hpp"
+#include "peermq/version.hpp"

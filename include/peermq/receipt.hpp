@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "peermq/export.hpp"
+#include "peermq/options.hpp"
+
+namespace peermq {
+
+namespace detail {
+class OutStream;
+}
+
+/// Tells how far one posted message has come. Cheap to copy and to drop.
+///
+/// Threads: any. Lifetime: may outlive its Push and Peer; then waiting throws Error closed unless the
+/// answer is known already.
+class PEERMQ_EXPORT Receipt {
+public:
+    Receipt() noexcept;
+    Receipt(const Receipt&) noexcept;
+    Receipt(Receipt&&) noexcept;
+    Receipt& operator=(const Receipt&) noexcept;
+    Receipt& operator=(Receipt&&) noexcept;
+    ~Receipt();
+
+    /// Waits until the message has come that far; false when `timeout` passes first.
+    /// Throws Error: io_error, no_space (it could not be stored), closed.
+    [[nodiscard]] bool wait(Until until = Until::durable,
+                            std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365)) const;
+    /// The same without waiting.
+    [[nodiscard]] bool done(Until until = Until::durable) const;
+    /// The id under which consumers see the message unless it was sent with one of its own.
+    [[nodiscard]] std::string id() const;
+    /// Position in the queue's stream, counting from 1.
+    [[nodiscard]] std::uint64_t sequence() const noexcept { return seq_; }
+
+private:
+    friend class Push;
+    Receipt(std::shared_ptr<detail::OutStream> stream, std::uint64_t seq) noexcept;
+
+    std::shared_ptr<detail::OutStream> stream_;
+    std::uint64_t seq_ = 0;
+};
+
+}  // namespace peermq
