@@ -22,6 +22,8 @@ inline constexpr std::size_t key_bytes_max = 1024;
 inline constexpr std::size_t topic_bytes_max = 1024;
 inline constexpr std::size_t headers_bytes_max = 64 * kKiB;
 inline constexpr std::size_t reason_bytes_max = 1024;
+/// Name and version that a peer shows of itself in its first frame.
+inline constexpr std::size_t agent_bytes_max = 255;
 
 // --- records
 inline constexpr std::size_t message_bytes_max_default = 16 * kMiB;

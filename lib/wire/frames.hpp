@@ -2,19 +2,22 @@
 
 /// The frames that two peers exchange: plain structs, encode and decode. Pure; any thread.
 ///
-/// One frame is one ZeroMQ message (after the ROUTER's routing id). Frames on one link arrive in
+/// One frame is one ZeroMQ message (after the ROUTER's routing id), of one part, or of two when the
+/// payload of a BATCH or FRAGMENT is sent from where it lies. Frames on one link arrive in
 /// order or the link dies. FORMAT.md beside this file has the byte tables.
 ///
 /// The conversation:
-///   both           HELLO, then PING/PONG for life, CREDIT for the link's byte window, BYE at the end
-///   consumer side  WANT names a queue; the producer side answers OFFER for each such stream it has
-///   consumer       HELD tells what it still holds or has acked of that stream (may be empty);
+///   both           HELLO, then PING/PONG for life, CREDIT for the link's byte window, BYE at the
+///   end consumer side  WANT names a queue; the producer side answers OFFER for each such stream it
+///   has consumer       HELD tells what it still holds or has acked of that stream (may be empty);
 ///                  the producer answers VALID with what is revoked. Then
 ///                  GRANT gives the window: most messages and bytes that may be unsettled here
 ///   producer       STATE says READY or IDLE; BATCH or FRAGMENT carries records; RECALL asks back
 ///   consumer       SETTLE acks, nacks, releases, rejects; RENEW extends leases
-///   producer       CONFIRM when what was settled is durable; GRANTED when a smaller window is in force
+///   producer       CONFIRM when what was settled is durable; GRANTED when a smaller window is in
+///   force
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -69,12 +72,14 @@ inline constexpr std::uint8_t kSkippable = 0x80;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 
 /// 0 u8 type, 1 u8 flags, 2 u16 reserved, 4 u32 stream handle, 8 u64 session nonce,
-/// 16 u32 length of the fields that follow (records of a BATCH excluded), 20 u32 reserved.
+/// 16 u32 length of the fields that follow (payload of BATCH and FRAGMENT excluded), 20 u32
+/// reserved.
 struct FrameHeader {
     FrameType type{};
     std::uint8_t flags = 0;
     std::uint32_t stream = 0;  ///< handle that the producer gave the stream in OFFER; 0 = none
-    std::uint64_t nonce = 0;   ///< what the receiver announced in its HELLO; 0 only in a first HELLO
+    std::uint64_t nonce = 0;  ///< what the receiver announced in its HELLO; 0 only in a first HELLO
+    friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
 };
 
 /// Where a process runs, so that a peer on the same host can watch it die.
@@ -99,26 +104,61 @@ struct Hello {
     std::uint64_t window_bytes = 0;  ///< data bytes the sender takes before it confirms by CREDIT
     std::int64_t wall_time_ns = 0;   ///< sender's UTC, to warn of skew
     HostInfo host;
-    std::string agent;               ///< "peermq 0.1.0", at most 255 bytes
+    std::string agent;  ///< "peermq 0.1.0", at most 255 bytes
+    friend bool operator==(const Hello&, const Hello&) = default;
 };
 
+/// Codes that this version does not know are kept as their number.
 enum class RejectCode : std::uint16_t {
-    version = 1, protocol = 2, self = 3, duplicate = 4, limit = 5, denied = 6, closing = 7, hello_timeout = 8,
+    version = 1,
+    protocol = 2,
+    self = 3,
+    duplicate = 4,
+    limit = 5,
+    denied = 6,
+    closing = 7,
+    hello_timeout = 8,
 };
 [[nodiscard]] std::string_view to_string(RejectCode code) noexcept;
 
-struct Reject { RejectCode code{}; std::string text; };
-struct Bye { std::string text; };
-struct Ping { std::uint64_t token = 0; std::uint64_t received_bytes = 0; };
-struct Pong { std::uint64_t token = 0; std::uint64_t received_bytes = 0; };
+struct Reject {
+    RejectCode code{};
+    std::string text;
+    friend bool operator==(const Reject&, const Reject&) = default;
+};
+struct Bye {
+    std::string text;
+    friend bool operator==(const Bye&, const Bye&) = default;
+};
+struct Ping {
+    std::uint64_t token = 0;
+    std::uint64_t received_bytes = 0;
+    friend bool operator==(const Ping&, const Ping&) = default;
+};
+struct Pong {
+    std::uint64_t token = 0;
+    std::uint64_t received_bytes = 0;
+    friend bool operator==(const Pong&, const Pong&) = default;
+};
 /// Total of data bytes (BATCH and FRAGMENT frames, whole) taken by the receiver's link since HELLO.
-struct Credit { std::uint64_t received_bytes = 0; };
+struct Credit {
+    std::uint64_t received_bytes = 0;
+    friend bool operator==(const Credit&, const Credit&) = default;
+};
 
 enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3 };
 
 /// `handle` is the consumer's number for what it wants, and comes back in OFFER.
-struct Want { std::uint32_t handle = 0; StreamKind kind = StreamKind::queue; std::string name; };
-struct Unwant { std::uint32_t handle = 0; };
+struct Want {
+    std::uint32_t handle = 0;
+    StreamKind kind = StreamKind::queue;
+    std::string name;  ///< 1 to stream_name_bytes_max bytes
+    friend bool operator==(const Want&, const Want&) = default;
+};
+struct Unwant {
+    std::uint32_t handle = 0;
+    friend bool operator==(const Unwant&, const Unwant&) = default;
+};
 
 enum class Level : std::uint8_t { memory = 1, os = 2, disk = 3 };
 
@@ -126,43 +166,69 @@ struct Offer {
     std::uint32_t want = 0;
     base::StreamId stream;
     Level level = Level::memory;
-    bool ready = false;      ///< has messages to hand out
+    bool ready = false;  ///< has messages to hand out
     std::uint64_t depth = 0;
+    friend bool operator==(const Offer&, const Offer&) = default;
 };
-struct Unoffer { std::string reason; };
-struct State { bool ready = false; std::uint64_t depth = 0; };
+struct Unoffer {
+    std::string reason;
+    friend bool operator==(const Unoffer&, const Unoffer&) = default;
+};
+struct State {
+    bool ready = false;
+    std::uint64_t depth = 0;
+    friend bool operator==(const State&, const State&) = default;
+};
 
 struct Grant {
-    std::uint32_t number = 0;      ///< counts up per stream and link
-    std::uint32_t messages = 0;    ///< most unsettled messages
-    std::uint64_t bytes = 0;       ///< most unsettled bytes; one message is always allowed
-    std::uint32_t concurrency = 1; ///< handlers: how many messages may be suspects when we die
+    std::uint32_t number = 0;       ///< counts up per stream and link
+    std::uint32_t messages = 0;     ///< most unsettled messages
+    std::uint64_t bytes = 0;        ///< most unsettled bytes; one message is always allowed
+    std::uint32_t concurrency = 1;  ///< handlers: how many messages may be suspects when we die
+    friend bool operator==(const Grant&, const Grant&) = default;
 };
-struct Granted { std::uint32_t number = 0; };
+struct Granted {
+    std::uint32_t number = 0;
+    friend bool operator==(const Granted&, const Granted&) = default;
+};
 
 struct HeldRun {
     base::Epoch epoch;
     base::Run run;
     base::LeaseId lease;
     bool started = false;  ///< handed to the application
+    friend bool operator==(const HeldRun&, const HeldRun&) = default;
 };
-struct Held { std::uint32_t number = 0; bool done = true; std::vector<HeldRun> runs; };
-/// Answers HELD of the same number: the runs to forget (unstarted) or expect to be refused (started).
-struct Valid { std::uint32_t number = 0; bool done = true; std::vector<base::Run> revoked; };
+struct Held {
+    std::uint32_t number = 0;
+    bool done = true;  ///< no further HELD of this number follows
+    std::vector<HeldRun> runs;
+    friend bool operator==(const Held&, const Held&) = default;
+};
+/// Answers HELD of the same number: the runs to forget (unstarted) or expect to be refused
+/// (started).
+struct Valid {
+    std::uint32_t number = 0;
+    bool done = true;  ///< no further VALID of this number follows
+    std::vector<base::Run> revoked;
+    friend bool operator==(const Valid&, const Valid&) = default;
+};
 
 inline constexpr std::uint8_t kRedelivered = 0x01;  ///< may have been handed out before
-inline constexpr std::uint8_t kAlone = 0x02;        ///< suspected of killing workers: runs by itself
-inline constexpr std::uint8_t kNoAck = 0x04;        ///< at most once: settled by being sent
+inline constexpr std::uint8_t kAlone = 0x02;  ///< suspected of killing workers: runs by itself
+inline constexpr std::uint8_t kNoAck = 0x04;  ///< at most once: settled by being sent
 
 /// Run-length annotation of records in a BATCH: what changes from one delivery to the next.
 struct BatchRun {
     base::Run run;
-    std::uint64_t lease = 0;      ///< counter; its epoch is Batch::lease_epoch
-    std::uint16_t attempt = 1;    ///< 1 + counted failures
+    std::uint64_t lease = 0;    ///< counter; its epoch is Batch::lease_epoch
+    std::uint16_t attempt = 1;  ///< 1 + counted failures
     std::uint8_t flags = 0;
+    friend bool operator==(const BatchRun&, const BatchRun&) = default;
 };
 
-/// `records` are the runs' records in order, byte for byte as stored. All of one record epoch.
+/// `records` are the runs' records in order, byte for byte as stored, one per seq of the runs. All
+/// of one record epoch.
 struct Batch {
     base::Epoch epoch;
     std::uint32_t lease_epoch = 0;
@@ -174,10 +240,10 @@ struct Batch {
 struct Fragment {
     base::Epoch epoch;
     std::uint32_t lease_epoch = 0;
-    BatchRun run;  ///< of one seq
-    std::uint32_t total = 0;
-    std::uint32_t offset = 0;
-    base::ByteSpan bytes;
+    BatchRun run;             ///< of one seq
+    std::uint32_t total = 0;  ///< length of the record; the receiver bounds it by message_bytes_max
+    std::uint32_t offset = 0;  ///< of `bytes` in the record; offset + size <= total
+    base::ByteSpan bytes;      ///< at least one
 };
 
 enum class SettleKind : std::uint8_t { ack = 1, nack = 2, release = 3, reject = 4, recalled = 5 };
@@ -189,54 +255,97 @@ struct SettleEntry {
     base::LeaseId lease;
     std::uint32_t delay_ms = kDefaultDelay;  ///< nack only; kDefaultDelay = back-off
     std::string reason;                      ///< nack, reject; at most reason_bytes_max
+    friend bool operator==(const SettleEntry&, const SettleEntry&) = default;
 };
 struct Settle {
     std::uint64_t number = 0;     ///< counts up per stream and link
     std::uint64_t confirmed = 0;  ///< highest CONFIRM number seen
     std::vector<SettleEntry> entries;
+    friend bool operator==(const Settle&, const Settle&) = default;
 };
 
 enum class RefuseReason : std::uint8_t { newer_lease = 1, settled = 2, unknown = 3 };
-struct RefusedRun { base::Run run; RefuseReason reason{}; };
+struct RefusedRun {
+    base::Run run;
+    RefuseReason reason{};
+    friend bool operator==(const RefusedRun&, const RefusedRun&) = default;
+};
 /// SETTLE frames up to `number` are applied and as durable as the stream's level asks.
-struct Confirm { std::uint64_t number = 0; std::vector<RefusedRun> refused; };
+struct Confirm {
+    std::uint64_t number = 0;
+    std::vector<RefusedRun> refused;
+    friend bool operator==(const Confirm&, const Confirm&) = default;
+};
 
-struct Renew { std::vector<base::Run> runs; };
-struct Recall { std::uint32_t messages = 0; };
+struct Renew {
+    std::vector<base::Run> runs;
+    friend bool operator==(const Renew&, const Renew&) = default;
+};
+struct Recall {
+    std::uint32_t messages = 0;
+    friend bool operator==(const Recall&, const Recall&) = default;
+};
 
 /// A frame of a type that this version does not know but may skip.
-struct Skipped {};
+struct Skipped {
+    friend bool operator==(const Skipped&, const Skipped&) = default;
+};
 
-using Body = std::variant<Skipped, Hello, Reject, Bye, Ping, Pong, Credit, Want, Unwant, Offer, Unoffer,
-                          State, Grant, Granted, Held, Valid, Batch, Fragment, Settle, Confirm, Renew,
-                          Recall>;
+using Body = std::variant<Skipped, Hello, Reject, Bye, Ping, Pong, Credit, Want, Unwant, Offer,
+                          Unoffer, State, Grant, Granted, Held, Valid, Batch, Fragment, Settle,
+                          Confirm, Renew, Recall>;
 
 struct Frame {
-    FrameHeader header;
+    FrameHeader header;  ///< of a Skipped body: type holds the unknown number
     Body body;
 };
 
 enum class DecodeError : std::uint8_t {
-    none = 0, truncated, bad_length, bad_value, trailing_bytes, unknown_type, bad_magic, too_many,
+    none = 0,
+    truncated,       ///< fewer bytes than a length field or the type asks for
+    bad_length,      ///< a text, or the whole frame, is longer than its limit
+    bad_value,       ///< a field has a value that its type does not allow
+    trailing_bytes,  ///< bytes after the last field
+    unknown_type,    ///< and not skippable
+    bad_magic,       ///< a HELLO that is not of this protocol
+    too_many,        ///< more entries than runs_per_frame_max
 };
 [[nodiscard]] std::string_view to_string(DecodeError error) noexcept;
 
 struct DecodedFrame {
-    Frame frame;  ///< spans point into the given bytes
+    Frame frame;  ///< spans point into the given bytes; with an error, at most the header is set
     DecodeError error = DecodeError::none;
     [[nodiscard]] bool ok() const noexcept { return error == DecodeError::none; }
 };
 
-/// Decodes one whole frame. Allocates at most in proportion to the given bytes.
+/// Decodes one whole frame of at most limits::frame_bytes_max. Allocates at most in proportion to
+/// the given bytes. Every Run in the result has 1 <= first <= last, and the counts of a frame's
+/// runs add up without overflow.
 [[nodiscard]] DecodedFrame decode(base::ByteSpan bytes);
 
-/// Appends the frame for `body` to `out`. The records of a Batch are appended too; use
-/// encode_batch_head to send them without copying first.
-void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body, std::vector<std::byte>& out);
+/// Decodes a frame that came as two parts: `head` is the frame header and its fields, `payload` the
+/// records of a BATCH or the bytes of a FRAGMENT (empty for every other type). Same result as
+/// decode() of both joined, for a head as long as its header tells.
+[[nodiscard]] DecodedFrame decode_parts(base::ByteSpan head, base::ByteSpan payload);
 
-/// Size of a BATCH frame up to its records, for `runs` runs, and its encoding in place.
+/// Appends the frame for `body` to `out`. The payload of a Batch or Fragment is appended too; use
+/// encode_batch_head or encode_fragment_head to send it without copying first.
+///
+/// `body` is not Skipped, lists hold at most runs_per_frame_max entries, names are 1 to
+/// stream_name_bytes_max long (asserted: our own invariants). Texts for people (reason, text,
+/// agent) are cut to their limit, and the reasons of a long Settle further, so that it fits one
+/// frame.
+void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body,
+            std::vector<std::byte>& out);
+
+/// Size of a BATCH frame up to its records, a multiple of 8, and its encoding in place.
 [[nodiscard]] std::size_t batch_head_bytes(std::size_t runs) noexcept;
 void encode_batch_head(std::uint32_t stream, std::uint64_t nonce, const Batch& batch,
                        std::span<std::byte> out) noexcept;
+
+/// The same for a FRAGMENT up to its bytes.
+inline constexpr std::size_t kFragmentHeadBytes = kFrameHeaderBytes + 56;
+void encode_fragment_head(std::uint32_t stream, std::uint64_t nonce, const Fragment& fragment,
+                          std::span<std::byte> out) noexcept;
 
 }  // namespace peermq::wire

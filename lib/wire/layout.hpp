@@ -1,0 +1,37 @@
+#pragma once
+
+/// Sizes of the entries of lists, as FORMAT.md gives them. Private to this folder.
+
+#include <cstddef>
+
+#include "base/limits.hpp"
+#include "wire/frames.hpp"
+
+namespace peermq::wire {
+
+inline constexpr std::size_t kRunBytes = 16;
+inline constexpr std::size_t kBatchRunBytes = 32;
+inline constexpr std::size_t kHeldRunBytes = 44;
+inline constexpr std::size_t kRefusedRunBytes = 24;
+/// Without the text of the reason.
+inline constexpr std::size_t kSettleEntryBytes = 38;
+
+/// Fields of a BATCH before its runs, and of a SETTLE before its entries.
+inline constexpr std::size_t kBatchFieldsBytes = 24;
+inline constexpr std::size_t kSettleFieldsBytes = 20;
+
+static_assert((kFrameHeaderBytes + kBatchFieldsBytes) % 8 == 0 && kBatchRunBytes % 8 == 0,
+              "records start at a multiple of 8 within a BATCH");
+static_assert(kFragmentHeadBytes % 8 == 0);
+static_assert(kFrameHeaderBytes + kBatchFieldsBytes +
+                      base::limits::runs_per_frame_max * kBatchRunBytes +
+                      base::limits::batch_bytes_max <=
+                  base::limits::frame_bytes_max,
+              "a full batch with the most runs fits a frame");
+static_assert(kFragmentHeadBytes + base::limits::batch_bytes_max <= base::limits::frame_bytes_max);
+static_assert(kFrameHeaderBytes + kSettleFieldsBytes +
+                      base::limits::runs_per_frame_max * (kSettleEntryBytes + 128) <=
+                  base::limits::frame_bytes_max,
+              "a SETTLE with the most entries leaves each a reason worth reading");
+
+}  // namespace peermq::wire
