@@ -96,6 +96,15 @@ static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 
     return true;
 }
 
+void read_fixed(const std::byte* at, Record& record) noexcept {
+    record.type = load<Type>(at + 12);
+    record.flags = load<std::uint8_t>(at + 13);
+    record.priority = load<std::uint8_t>(at + 14);
+    record.seq = peek_seq(at);
+    record.epoch = load<std::uint32_t>(at + 24);
+    record.enqueued = wall_time(at + 32);
+}
+
 }  // namespace
 
 Seed Seed::of(const base::StreamId& stream, const base::Epoch& epoch) noexcept {
@@ -167,6 +176,14 @@ std::string_view to_string(DecodeError error) noexcept {
     return "unknown";
 }
 
+Record parts(base::ByteSpan bytes) noexcept {
+    Record record;
+    read_fixed(bytes.data(), record);
+    const bool whole = split_parts(bytes, record);
+    PEERMQ_ASSERT(whole);
+    return record;
+}
+
 Decoded decode(base::ByteSpan bytes, Seed seed, std::size_t bytes_max) noexcept {
     Decoded result;
     if (bytes.size() < kHeaderBytes) {
@@ -184,12 +201,7 @@ Decoded decode(base::ByteSpan bytes, Seed seed, std::size_t bytes_max) noexcept 
         return result;
     }
     Record& record = result.record;
-    record.type = load<Type>(at + 12);
-    record.flags = load<std::uint8_t>(at + 13);
-    record.priority = load<std::uint8_t>(at + 14);
-    record.seq = peek_seq(at);
-    record.epoch = load<std::uint32_t>(at + 24);
-    record.enqueued = wall_time(at + 32);
+    read_fixed(at, record);
     if (!split_parts(bytes.first(length), record)) {
         result.error = DecodeError::bad_length;
         return result;

@@ -93,6 +93,9 @@ struct Decoded {
 /// is ok: look at its type before its parts.
 [[nodiscard]] Decoded decode(base::ByteSpan bytes, Seed seed, std::size_t bytes_max) noexcept;
 
+/// The parts of one whole record that decode() has accepted before: no check is repeated.
+[[nodiscard]] Record parts(base::ByteSpan bytes) noexcept;
+
 /// Length field of the record at `bytes` (at least kHeaderBytes of them) without any check.
 [[nodiscard]] inline std::uint32_t peek_length(const std::byte* bytes) noexcept {
     return base::load<std::uint32_t>(bytes + 8);
