@@ -57,12 +57,16 @@ struct DirectoryEntry {
     bool is_regular_file = false;
 };
 
+/// Names are single names: what is empty, "." or "..", or holds '/' or NUL is refused with EINVAL.
 class Directory {
 public:
     virtual ~Directory() = default;
+    /// Besides what open says: ELOOP (symbolic link), EISDIR, EINVAL (neither file nor directory),
+    /// EMLINK (hard links elsewhere), EPERM (foreign owner, writable by group or others).
     [[nodiscard]] virtual int open_file(std::string_view name, OpenMode mode, std::unique_ptr<File>& out) = 0;
     [[nodiscard]] virtual int rename(std::string_view from, std::string_view to) = 0;
     [[nodiscard]] virtual int unlink(std::string_view name) = 0;
+    /// Sorted by name, without "." and "..".
     [[nodiscard]] virtual int list(std::vector<DirectoryEntry>& out) = 0;
     /// Makes created, renamed and removed names durable.
     [[nodiscard]] virtual int sync() = 0;
@@ -79,7 +83,8 @@ public:
     virtual ~FileSystem() = default;
     /// Opens the directory at `path`, creating it and missing parents (0700, every created level's
     /// parent synced) when asked. Throws Error: not_found, denied (foreign owner, writable by group or
-    /// others, not a directory, a symbolic link), unsupported (NFS, CIFS), io_error; text names the path.
+    /// others, not a directory, a symbolic link), unsupported (NFS, CIFS), invalid_argument
+    /// (empty, NUL), no_space, io_error; text names the path.
     [[nodiscard]] virtual std::unique_ptr<Directory> open(const std::string& path, bool create) = 0;
 };
 
@@ -88,5 +93,9 @@ class SystemFileSystem final : public FileSystem {
 public:
     std::unique_ptr<Directory> open(const std::string& path, bool create) override;
 };
+
+/// The name of the network file system with this statfs magic, on which a spool is refused; empty for
+/// all others.
+[[nodiscard]] std::string_view network_file_system(std::uint64_t magic) noexcept;
 
 }  // namespace peermq::base
