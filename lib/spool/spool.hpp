@@ -34,8 +34,9 @@ using base::Seq;
 /// A stream's number within this spool; stands for its 16-byte id in the log.
 using StreamIndex = std::uint32_t;
 
-/// Which delivery state of a stream: 0 for the group of a queue; others are reserved for the durable
-/// subscriptions of a topic.
+/// Which delivery state of a stream: 0 for the group of a queue; others are for the durable
+/// subscriptions of a topic. A record counts as finished, and its place may be reclaimed, once it is
+/// settled in group 0; the others only keep cursors.
 using GroupIndex = std::uint32_t;
 
 enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3, dead = 4 };
@@ -81,7 +82,16 @@ struct RecoveredStream {
 
 /// Damage or loss found, each with where and how much.
 struct Damage {
-    enum class Kind { torn_tail, corrupt_records, missing_segment, foreign_segment, duplicate_segment, bad_footer, rolled_back };
+    enum class Kind {
+        torn_tail,          ///< written but never synced, cut: normal after a crash
+        corrupt_records,    ///< was durable, is unreadable
+        missing_segment,
+        foreign_segment,    ///< of another spool, or under the wrong name
+        duplicate_segment,
+        bad_footer,         ///< nothing lost: rebuilt by a scan
+        rolled_back,        ///< shorter or older than later files prove
+        io_error,           ///< the system refused to read or sync; nothing lost yet
+    };
     Kind kind{};
     std::string path;
     std::uint64_t offset = 0;
