@@ -266,8 +266,8 @@ int sync_names(int directory) {
     return error_of(retried([&] { return ::fsync(readable.get()); }));
 }
 
-/// Opens the child directory `name`, creating it when asked. The parent is synced even when the child
-/// was there already and is ours: an earlier process may have died between creating and syncing.
+/// Opens the child directory `name`, creating it when asked. The parent is synced even when the
+/// child was there already and is ours: an earlier process may have died before it synced.
 int open_child(int parent, const std::string& name, int flags, bool create, Descriptor& out) {
     bool created = false;
     out = open_at(parent, name.c_str(), flags | O_DIRECTORY);
@@ -388,7 +388,7 @@ std::unique_ptr<Directory> SystemFileSystem::open(const std::string& path, bool 
     for (std::size_t i = 0; i < levels.size(); ++i) {
         const bool last = i + 1 == levels.size();
         shown += levels[i];
-        // Levels above may be links and need not be readable; the directory itself may not be a link.
+        // Levels above may be links and need not be readable; the directory itself is no link.
         if (last && is_symbolic_link(at.get(), levels[i])) {
             refuse(ErrorCode::denied, path, "is a symbolic link; name the directory itself");
         }

@@ -173,7 +173,9 @@ PageRef FakeFileData::survivor(const Dirty& dirty, const PageRef& newest, CrashC
     const auto version = [&](std::uint32_t number) -> const PageRef& {
         return number < dirty.versions.size() ? dirty.versions[number] : newest;
     };
-    if (choices.choose(Pending::tear, 2) == 0) return version(choices.choose(Pending::page, options));
+    if (choices.choose(Pending::tear, 2) == 0) {
+        return version(choices.choose(Pending::page, options));
+    }
     auto torn = std::make_shared<Page>();
     for (std::size_t sector = 0; sector < kSectors; ++sector) {
         copy_sector(*torn, version(choices.choose(Pending::sector, options)), sector);

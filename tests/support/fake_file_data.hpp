@@ -2,9 +2,9 @@
 
 /// The bytes of one file of the fake disk: what programs see, and what would survive a power cut.
 ///
-/// Content lies in shared pages that are copied when written, so a snapshot costs pointers. Since the
-/// last sync, a page remembers the versions it went through: at a crash each page independently ends
-/// up as any of them, or torn, each sector for itself. Sectors that were durable and not written
+/// Content lies in shared pages that are copied when written, so a snapshot costs pointers. Since
+/// the last sync, a page remembers the versions it went through: at a crash each page independently
+/// ends up as any of them, or torn, each sector for itself. Sectors that were durable and not written
 /// again never change. Sizes have a history of the same kind.
 ///
 /// Threads: none. Callers: FakeFileSystem.
@@ -60,7 +60,7 @@ struct DiskSpace {
 class FakeFileData {
 public:
     [[nodiscard]] std::uint64_t size() const noexcept { return sizes_.back(); }
-    /// Copies what lies in [offset, offset + out.size()), returns how much there was before the end.
+    /// Copies what lies in [offset, offset + out.size()), returns how much there was.
     std::size_t read(std::span<std::byte> out, std::uint64_t offset) const;
 
     /// Opens a new call of write(): a page written twice within a call has no version in between.
@@ -74,8 +74,8 @@ public:
     /// Makes everything durable, except pages that an earlier failed sync has lost.
     void sync();
     /// A sync that fails as on Linux: of each page the disk has one version or another, and all are
-    /// marked clean. Programs still read what they wrote, a later sync finds nothing to do, and a crash
-    /// shows the truth. Writing a page again makes it dirty again.
+    /// marked clean. Programs still read what they wrote, a later sync finds nothing to do, and a
+    /// crash shows the truth. Writing a page again makes it dirty again.
     void fail_sync(CrashChoices& choices);
     /// What is left after a power cut.
     void crash(CrashChoices& choices, DiskSpace& space);

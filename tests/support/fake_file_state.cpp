@@ -18,7 +18,7 @@ FakeFileSystem::State::State(const State& other)
     reboot();
 }
 
-// --- calls ----------------------------------------------------------------------------------------
+// --- calls ---------------------------------------------------------------------------------------
 
 int FakeFileSystem::State::begin(Operation operation, std::uint64_t boot_of_handle) {
     if (dead || boot_of_handle != boot) return EIO;
@@ -57,7 +57,7 @@ bool FakeFileSystem::State::strikes(Fault fault) {
     return true;
 }
 
-// --- nodes ----------------------------------------------------------------------------------------
+// --- nodes ---------------------------------------------------------------------------------------
 
 NodeId FakeFileSystem::State::add_node(bool is_directory) {
     auto free = std::find(nodes.begin(), nodes.end(), nullptr);
@@ -164,7 +164,7 @@ std::vector<std::string> path_levels(const std::string& path) {
     return levels;
 }
 
-// --- choices --------------------------------------------------------------------------------------
+// --- choices -------------------------------------------------------------------------------------
 
 CrashPolicy CrashPolicy::any(SeededRandom& random) {
     static constexpr std::array<unsigned, 5> kLevels{0, 10, 50, 90, 100};

@@ -42,8 +42,8 @@ struct FakeFileSystem::State {
     // --- nodes
     [[nodiscard]] NodeId add_node(bool is_directory);
     [[nodiscard]] FakeNode& node(NodeId id) { return *nodes[id]; }
-    [[nodiscard]] int make_directory(NodeId parent, std::string_view name, std::uint64_t boot_of_handle,
-                                     NodeId& out);
+    [[nodiscard]] int make_directory(NodeId parent, std::string_view name,
+                                     std::uint64_t boot_of_handle, NodeId& out);
     void release(NodeId id);
     /// The last name has gone: the space is free once nobody has the file open.
     void uncharge_if_unnamed(NodeId id);

@@ -70,7 +70,7 @@ std::unique_ptr<base::Directory> FakeFileSystem::open(const std::string& path, b
     return make_fake_directory(state_, *state_->walk(path), path);
 }
 
-// --- ends -----------------------------------------------------------------------------------------
+// --- ends ----------------------------------------------------------------------------------------
 
 void FakeFileSystem::kill() {
     const Lock lock(state_->mutex);
@@ -94,7 +94,7 @@ void FakeFileSystem::crash_call(std::uint64_t number, CrashPoint point) {
     state_->crash_point = point;
 }
 
-// --- faults ---------------------------------------------------------------------------------------
+// --- faults --------------------------------------------------------------------------------------
 
 void FakeFileSystem::set_rate(Fault fault, std::uint32_t per_million) {
     const Lock lock(state_->mutex);
@@ -126,7 +126,7 @@ void FakeFileSystem::set_capacity(std::uint64_t bytes) {
     state_->space.capacity_pages = bytes / kPageBytes;
 }
 
-// --- from outside ---------------------------------------------------------------------------------
+// --- from outside --------------------------------------------------------------------------------
 
 FakeFileCounters FakeFileSystem::counters() const {
     const Lock lock(state_->mutex);

@@ -108,8 +108,8 @@ public:
     // --- faults
     void set_rate(Fault fault, std::uint32_t per_million);
     void clear_rates();
-    /// The `number`-th call of this kind from now on (1 = the next) fails with `error`; with `sticky`,
-    /// all later ones do too.
+    /// The `number`-th call of this kind from now on (1 = the next) fails with `error`; with
+    /// `sticky`, all later ones do too.
     void fail_call(Operation operation, std::uint64_t number, int error, bool sticky = false);
     void clear_failures();
     /// Syncs answer 0 and do nothing: a negative control, with which losses must be found.

@@ -3,8 +3,8 @@
 /// The names in one directory of the fake disk: what programs see, and what survives a power cut.
 ///
 /// Until the directory is synced, each creation, renaming and removal survives a crash or not,
-/// independently of the others; a half-done renaming shows both names. Stricter than journaling file
-/// systems are, as POSIX allows.
+/// independently of the others; a half-done renaming shows both names. Stricter than journaling
+/// file systems are, as POSIX allows.
 ///
 /// Threads: none. Callers: FakeFileSystem.
 
@@ -44,7 +44,7 @@ public:
     void crash(CrashChoices& choices);
 
     [[nodiscard]] std::size_t unsynced() const noexcept { return changes_.size(); }
-    /// Calls `visit` with every node that a name has, had when last synced, or may have after a crash.
+    /// Visits every node that a name has, had when last synced, or may have after a crash.
     void for_each_node(const std::function<void(NodeId)>& visit) const;
 
 private:

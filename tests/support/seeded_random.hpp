@@ -21,10 +21,10 @@ public:
     [[nodiscard]] std::uint64_t below(std::uint64_t bound) noexcept;
     /// A number in [low, high], both included.
     [[nodiscard]] std::uint64_t between(std::uint64_t low, std::uint64_t high) noexcept;
-    /// True `per_million` times in a million; draws nothing for 0, so that a fault which is switched
-    /// off leaves the rest of the run as it was.
+    /// True `per_million` times in a million; draws nothing for 0, so that a fault which is
+    /// switched off leaves the rest of the run as it was.
     [[nodiscard]] bool chance(std::uint32_t per_million) noexcept;
-    /// A generator of its own for one part of a test, so that parts do not shift each other's draws.
+    /// A generator of its own for one part of a test, so that parts do not shift each other.
     [[nodiscard]] SeededRandom fork() noexcept { return SeededRandom(next()); }
 
 private:
