@@ -28,12 +28,13 @@ inline constexpr std::size_t agent_bytes_max = 255;
 // --- records
 inline constexpr std::size_t message_bytes_max_default = 16 * kMiB;
 inline constexpr std::size_t message_bytes_max_ceiling = 1024 * kMiB;
-/// Records are encoded side by side into chunks of this size; a larger record has its own chunk.
-inline constexpr std::size_t chunk_bytes = 256 * kKiB;
+/// Records are encoded side by side into chunks of this size, so that one chunk makes one batch of the
+/// wire; a larger record has its own chunk. 132 KiB and not 128: two bodies of 64 KiB fit.
+inline constexpr std::size_t chunk_bytes = 132 * kKiB;
 
 // --- wire
 /// A batch stops growing at this size; a larger single record travels as fragments of at most it.
-inline constexpr std::size_t batch_bytes_max = 128 * kKiB;
+inline constexpr std::size_t batch_bytes_max = 132 * kKiB;
 /// Longest frame accepted from a peer: a batch, its descriptors and its header.
 inline constexpr std::size_t frame_bytes_max = 256 * kKiB;
 inline constexpr std::size_t runs_per_frame_max = 1024;
@@ -64,8 +65,23 @@ inline constexpr std::uint32_t prefetch_max = 1'000'000;
 inline constexpr std::size_t prefetch_bytes_default = 64 * kMiB;
 /// How many messages may wait behind blocked keys before hand-out stops looking further.
 inline constexpr std::size_t key_lookahead_max = 65536;
+/// A consumer stops starting messages this long before a producer that cannot hear it may give them
+/// to another: covers the time between asking the clock and the handler's first instruction.
+inline constexpr auto gate_margin = 250ms;
+/// A source that ran dry keeps its claim to a share of the prefetch so long: windows do not flap.
+inline constexpr auto idle_claim = 100ms;
+/// Idle sources keep a window of one message while that costs the ready ones at most 1/8 of theirs.
+inline constexpr std::uint32_t idle_share_divisor = 8;
+/// Refused settlements remembered per source, for those who ask later.
+inline constexpr std::size_t refused_kept_max = 4096;
+/// Producers that are gone and of which nothing is held, kept in case they return.
+inline constexpr std::size_t gone_sources_max = 1024;
 /// The durable hand-out mark moves ahead in blocks of this many messages.
 inline constexpr std::uint64_t handout_mark_block = 65536;
+/// A consumer that was asked to give messages back is not asked again within this time.
+inline constexpr auto recall_wait = 1s;
+/// Runs settled by one consumer and not yet confirmed to it that the producer remembers.
+inline constexpr std::size_t settled_memory_runs_max = 16384;
 
 // --- spool
 inline constexpr std::size_t segment_bytes_default = 64 * kMiB;
@@ -83,5 +99,6 @@ static_assert(suspect_after >= 2 * heartbeat_interval);
 static_assert(lease_duration > suspect_after + resume_grace);
 static_assert(link_window_bytes_min >= 2 * batch_bytes_max);
 static_assert(handout_mark_block % 2 == 0);
+static_assert(gate_margin < resume_grace - heartbeat_interval);
 
 }  // namespace peermq::base::limits

@@ -66,9 +66,11 @@ class HandOutContext {
 public:
     virtual ~HandOutContext() = default;
     /// Records from wanted.first on, at least one unless they cannot be read now (then empty); may be
-    /// shorter or longer than wanted. Valid until the next call.
+    /// shorter or longer than wanted. Valid until the next call. Must not call the group: damage that
+    /// it meets is reported with lose() after hand_out(). Settled records in between may be included.
     virtual Slice slice(Run wanted) = 0;
-    /// Bytes that may go to this consumer's link now; 0 = link down or its window is full.
+    /// Bytes that may go to this consumer's link now; 0 = link down or its window is full. Asked once
+    /// per hand_out(); a single record may exceed it.
     virtual std::size_t room(ConsumerId consumer) = 0;
 };
 
@@ -167,9 +169,10 @@ public:
                  base::WallTime wall_now);
     /// Seqs up to `end` are durable enough to be handed out.
     void append(Seq end);
-    /// These seqs cannot be read (damage): settled without hand-out, counted as lost.
+    /// These seqs cannot be read (damage): settled without hand-out, counted as lost. Those that are
+    /// leased were read in time and stay; call again when they come back and still cannot be read.
     void lose(Run run);
-    /// Forgets everything that is not leased (waiting, fresh); returns how many; emits facts.
+    /// Forgets everything that is neither leased nor dying; returns how many; emits facts.
     std::uint64_t purge();
     void pause();
     void resume();
@@ -182,14 +185,17 @@ public:
     void set_window(ConsumerId consumer, std::uint32_t messages, std::uint64_t bytes, std::uint32_t concurrency);
     /// The link is lost: nothing more is handed to it; its leases stay for resume_grace.
     void suspect_consumer(ConsumerId consumer, Time now);
-    /// The same session is back. Its leases stay. Follow with announce().
+    /// The same session is back. Its leases stay. Nothing is handed to it until announce() with
+    /// `complete`, so follow with that.
     void resume_consumer(ConsumerId consumer, Time now);
     /// The process certainly ended. `crashed` charges what may have been in its handlers; otherwise
-    /// (BYE) all comes back uncounted.
+    /// (BYE) all comes back uncounted. Charged are the first `concurrency` messages in hand-out order
+    /// that it still may settle: with a suspicion, or with a crash when the message was alone.
     void remove_consumer(ConsumerId consumer, bool crashed, Time now);
     /// What the consumer still holds: adopts leases where no newer one was granted and the message is
     /// unsettled; with `complete`, whatever is leased to it but not announced came never to it and is
-    /// returned uncounted. Returns what is revoked.
+    /// returned uncounted. Several calls make one announcement, the last with `complete`. Returns what
+    /// is revoked; a started message that is revoked fills its slot until it is settled (and refused).
     [[nodiscard]] std::vector<Run> announce(ConsumerId consumer, std::span<const HeldRun> held, bool complete, Time now);
     void renew(ConsumerId consumer, std::span<const Run> runs, Time now);
     [[nodiscard]] bool has_consumer(ConsumerId consumer) const;
@@ -197,19 +203,24 @@ public:
     // --- settlements
     /// Applies one entry of SETTLE `number`; `confirmed` is the highest CONFIRM that the consumer has
     /// seen: what it settled up to there need no longer be remembered. A repeated settlement of a
-    /// message that this same consumer settled before is accepted again. Returns what is refused.
+    /// message that this same consumer settled before is accepted again, without effect, if it names
+    /// the same lease. An entry may span several leases of its consumer: it names the newest of them.
+    /// Returns what is refused.
     [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId consumer, std::uint64_t number, std::uint64_t confirmed,
                                                  const SettleEntry& entry, Time now, base::WallTime wall_now);
 
     // --- hand-out
     /// Hands out what it can, least-loaded consumer first, to at most `bytes_max` in all and
-    /// `batch_bytes_max` per assignment; appends to `out`. Call again while it returns true (more could go).
+    /// `batch_bytes_max` per assignment (a larger record goes by itself); appends to `out`. Call again
+    /// while it returns true (more could go). Without ack_required, what is handed out is settled and
+    /// among the facts: for a strict at most once, store them before sending.
     bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max, Time now,
                   base::WallTime wall_now, std::vector<Assignment>& out);
     /// Consumers that hold more than they work on while another has free slots: ask back so many.
     struct Recall { ConsumerId consumer = 0; std::uint32_t messages = 0; };
     [[nodiscard]] std::vector<Recall> take_recalls(Time now);
-    /// True when something could be handed out if a consumer gave a window: READY, else IDLE.
+    /// True when something could be handed out if a consumer gave a window: READY, else IDLE. Fresh
+    /// messages beyond the durable mark count, since the mark only moves when there is a window.
     [[nodiscard]] bool ready() const;
 
     // --- durability
@@ -217,7 +228,8 @@ public:
     [[nodiscard]] Facts take_facts();
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
-    /// The hand-out mark that should be made durable (0 = none wanted), and its confirmation.
+    /// The hand-out mark that should be made durable (0 = none wanted), and its confirmation. The same
+    /// value until it is confirmed.
     [[nodiscard]] Seq mark_wanted() const;
     void mark_stored(Seq mark);
 

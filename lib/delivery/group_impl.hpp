@@ -1,0 +1,224 @@
+#pragma once
+
+/// The inside of Group. Every unsettled seq up to the cursor lies in exactly one span; seqs above the
+/// cursor are fresh unless settled. A span is changed only between detach() and attach(), which keep
+/// the counts of consumers, keys, timers and states right.
+///
+/// Split over group_*.cpp by responsibility: state changes, stream and facts, settlements, consumers, hand-out,
+/// keys found after a restart, time.
+
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "delivery/group.hpp"
+#include "delivery/group_consumers.hpp"
+#include "delivery/group_keys.hpp"
+#include "delivery/group_spans.hpp"
+
+namespace peermq::delivery {
+
+class Group::Impl {
+public:
+    Impl(GroupOptions options, std::uint32_t epoch, base::Random& random)
+        : options_(options), epoch_(epoch), random_(random), consumers_(options.max_consumers) {}
+
+    // group_stream.cpp
+    void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries, Time now,
+                 base::WallTime wall_now);
+    void append(Seq end);
+    void lose(Run run);
+    std::uint64_t purge();
+    void set_paused(bool paused) { paused_ = paused; }
+    [[nodiscard]] bool paused() const { return paused_; }
+    [[nodiscard]] Facts take_facts() { return std::exchange(facts_, {}); }
+    void retry_stored(Seq seq);
+    void dead_stored(Seq seq);
+    [[nodiscard]] Seq mark_wanted() const;
+    void mark_stored(Seq mark);
+    [[nodiscard]] GroupStats stats() const;
+    [[nodiscard]] bool settled(Seq seq) const { return seq <= floor_ || above_.contains(seq); }
+    [[nodiscard]] Seq settled_floor() const { return floor_; }
+    [[nodiscard]] const base::RunSet& settled_above_floor() const { return above_; }
+
+    // group_consumer.cpp
+    void add_consumer(ConsumerId id);
+    void set_window(ConsumerId id, std::uint32_t messages, std::uint64_t bytes,
+                    std::uint32_t concurrency);
+    void suspect_consumer(ConsumerId id, Time now);
+    void resume_consumer(ConsumerId id);
+    void remove_consumer(ConsumerId id, bool crashed, Time now);
+    [[nodiscard]] std::vector<Run> announce(ConsumerId id, std::span<const HeldRun> held,
+                                            bool complete, Time now);
+    void renew(ConsumerId id, std::span<const Run> runs, Time now);
+    [[nodiscard]] bool has_consumer(ConsumerId id) const { return consumers_.find(id) != nullptr; }
+
+    // group_settle.cpp
+    [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId id, std::uint64_t number,
+                                                 std::uint64_t confirmed, const SettleEntry& entry,
+                                                 Time now, base::WallTime wall_now);
+
+    // group_hand_out.cpp
+    bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max,
+                  Time now, base::WallTime wall_now, std::vector<Assignment>& out);
+    [[nodiscard]] bool ready() const { return !paused_ && has_work(); }
+
+    // group_time.cpp
+    [[nodiscard]] std::vector<Recall> take_recalls(Time now);
+    void tick(Time now, base::WallTime wall_now);
+    [[nodiscard]] Time next_deadline() const;
+
+    // group_check.cpp
+    void check_invariants() const;
+
+private:
+    using SpanIt = SpanTable::Iterator;
+
+    struct Message {
+        RetryState retry;
+        std::uint64_t key = 0;            ///< 0 = none, or not looked at yet
+        std::uint32_t retries_unstored = 0;
+    };
+
+    /// One hand_out() under way.
+    struct Pass {
+        HandOutContext& context;
+        std::size_t bytes_max;
+        std::size_t batch_bytes_max;
+        std::vector<Assignment>& out;
+        std::size_t used = 0;
+        bool returned_stopped = false;  ///< what was returned cannot be read now
+        bool fresh_stopped = false;     ///< fresh ones cannot be read now, or too many wait for keys
+    };
+    enum class Step : std::uint8_t {
+        given,       ///< handed out, or the state changed: try again
+        nothing,     ///< nothing left here
+        passed_over, ///< does not fit this consumer now
+        budget,      ///< bytes_max reached
+    };
+    struct Fit {
+        std::uint64_t count = 0;
+        std::size_t bytes = 0;
+        Step step = Step::given;
+    };
+    struct Verdict {
+        bool accepted = false;
+        RefuseReason reason{};
+    };
+
+    // group_state.cpp
+    void note_time(Time now, base::WallTime wall_now);
+    void detach(SpanIt it) { account(it, false); spans_.unindex(it); }
+    void attach(SpanIt it) { spans_.index(it); account(it, true); }
+    void account(SpanIt it, bool in);
+    void account_lease(SpanIt it, bool in);
+    [[nodiscard]] std::uint64_t key_of(SpanIt it) const;
+    [[nodiscard]] SpanState resting_state(SpanIt it) const;
+    /// Ends the lease, if any; the messages wait again. `open`: its holder may still settle them.
+    void come_back(SpanIt it, bool redelivered, bool open);
+    /// Moves a waiting span to the state that it should have now.
+    void settle_down(SpanIt it);
+    /// The head of a key may have become free, or must wait for a leased one.
+    void refresh_key(std::uint64_t key);
+    void retire(SpanIt it);
+    void mark_settled(Run run);
+    Message& message_of(SpanIt it);
+    /// Counted failure of the single seq at `it`, already recorded in its retry state.
+    void failed(SpanIt it, std::string_view text);
+    void die(SpanIt it, DeadReason reason, std::string_view text);
+    void store_retry(Seq seq, Message& message);
+    [[nodiscard]] Seq fresh_last() const;
+    [[nodiscard]] std::uint64_t fresh_count() const;
+    [[nodiscard]] bool has_work() const;
+
+    // group_settle.cpp
+    [[nodiscard]] Verdict judge(const Span& span, ConsumerId id, LeaseId lease) const;
+    void apply(SpanIt it, const SettleEntry& entry);
+    void settle_outside(const Consumer& consumer, Run run, LeaseId lease,
+                        std::vector<RefusedRun>& refused);
+    void nack(SpanIt it, const SettleEntry& entry);
+    [[nodiscard]] Duration back_off(std::uint32_t nacks);
+    void refuse(std::vector<RefusedRun>& refused, Run run, RefuseReason reason);
+
+    // group_consumer.cpp
+    void lapse(Consumer& consumer, Time now);
+    /// Charges the first `budget` messages of the span; returns how many that were.
+    std::uint64_t charge(SpanIt it, std::uint64_t budget);
+    [[nodiscard]] std::vector<Seq> held_in_hand_out_order(ConsumerId id);
+    [[nodiscard]] bool adoptable(const Span& span, ConsumerId id, LeaseId lease) const;
+    void adopt(SpanIt it, Consumer& consumer, LeaseId lease, Time now);
+    void announce_run(Consumer& consumer, const HeldRun& held, Time now, std::vector<Run>& revoked);
+
+    // group_hand_out.cpp
+    [[nodiscard]] Step step(Pass& pass);
+    [[nodiscard]] Step give_alone(Pass& pass);
+    [[nodiscard]] Step give_returned(Pass& pass, Consumer& consumer, std::uint64_t limit);
+    [[nodiscard]] Step give_fresh(Pass& pass, Consumer& consumer, std::uint64_t limit);
+    [[nodiscard]] Consumer* pick(std::uint64_t& eligible);
+    [[nodiscard]] bool can_take(const Consumer& consumer) const;
+    void reserve_for_alone();
+    [[nodiscard]] Run next_returned(std::uint64_t limit);
+    void skip_settled_fresh();
+    [[nodiscard]] static Slice read(HandOutContext& context, Run wanted);
+    [[nodiscard]] Fit fit(const Pass& pass, const Consumer& consumer, const Slice& slice,
+                          std::uint64_t limit) const;
+    [[nodiscard]] std::uint64_t keys_free(const Slice& slice, std::uint64_t limit) const;
+    [[nodiscard]] bool park(const Slice& slice, std::uint64_t limit);
+    /// Books an assignment; returns the span that its seqs become.
+    Span give(Pass& pass, Consumer& consumer, Run run, const Fit& fit, const Span& like);
+    void lease_returned(Run run, const Slice& slice, const Span& leased);
+    void lease_fresh(Run run, const Slice& slice, const Span& leased);
+    SpanIt insert_keyed(Seq seq, std::uint64_t key, Span span);
+
+    // group_scan.cpp
+    [[nodiscard]] bool scan(HandOutContext& context, Run run);
+    [[nodiscard]] bool scan_all(HandOutContext& context);
+    void learn_key(Seq seq, std::uint64_t key);
+
+    // group_time.cpp
+    void wake_due();
+    void end_recovery();
+    void expire_leases(Time now);
+    [[nodiscard]] std::uint64_t recall_need() const;
+    [[nodiscard]] static std::uint64_t excess(const Consumer& consumer);
+    [[nodiscard]] Time recall_time(const Consumer& consumer) const;
+
+    // group_check.cpp
+    void check_spans() const;
+    void check_special(Seq first, const Span& span) const;
+    void check_consumers() const;
+    void check_keys() const;
+
+    GroupOptions options_;
+    std::uint32_t epoch_;
+    base::Random& random_;
+
+    Seq end_ = 0;
+    Seq cursor_ = 0;         ///< every seq up to here is in a span or settled
+    Seq floor_ = 0;          ///< every seq up to here is settled
+    base::RunSet above_;     ///< settled seqs above the floor, never touching it
+    SpanTable spans_;
+    std::unordered_map<Seq, Message> messages_;
+    KeyChains keys_;
+    std::set<std::pair<base::WallTime, Seq>> delayed_;
+    base::RunSet unscanned_;  ///< unsettled since before the restart, keys not looked at
+    ConsumerTable consumers_;
+    ConsumerId reserved_ = 0; ///< is being emptied, for a message that goes alone; 0 = none
+
+    Seq mark_ = 0;
+    mutable Seq mark_asked_ = 0;
+    std::uint64_t lease_counter_ = 0;
+    std::uint64_t turn_ = 0;
+    bool paused_ = false;
+
+    Time now_{};
+    base::WallTime wall_{};
+    Time recovered_at_ = base::kNever;  ///< when unclear messages are given up as unheld
+    Time next_scan_ = base::kNever;     ///< when leases are looked through
+
+    Facts facts_;
+    GroupStats counters_;
+};
+
+}  // namespace peermq::delivery
