@@ -172,6 +172,24 @@ TEST(Record, PartsOfARecordWithABadChecksumAreStillShown) {
     EXPECT_EQ(peek_seq(bytes.data()), 77u);
 }
 
+TEST(Record, PartsOfACheckedRecordEqualWhatDecodeGave) {
+    Record record;
+    record.seq = 5;
+    record.expiry = wall(7);
+    record.key = "key";
+    record.topic = "topic";
+    record.body = base::as_bytes("body");
+    const auto bytes = encoded(record);
+    const Record read = parts(bytes);
+    EXPECT_EQ(read.seq, 5u);
+    EXPECT_EQ(read.expiry, wall(7));
+    EXPECT_EQ(read.flags, kHasTimes | kHasKey);
+    EXPECT_EQ(read.key, "key");
+    EXPECT_EQ(read.topic, "topic");
+    EXPECT_TRUE(read.headers.empty());
+    EXPECT_EQ(base::as_text(read.body), "body");
+}
+
 TEST(Record, KeyHashIsNeverZeroAndTellsKeysApart) {
     EXPECT_NE(key_hash(""), 0u);
     EXPECT_NE(key_hash("a"), key_hash("b"));
