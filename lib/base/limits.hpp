@@ -88,6 +88,17 @@ inline constexpr std::size_t segment_bytes_default = 64 * kMiB;
 inline constexpr std::size_t segment_bytes_min = 16 * kKiB;
 inline constexpr std::size_t commit_bytes_max = 1 * kMiB;
 inline constexpr std::size_t quarantine_tail_bytes_max = 1 * kMiB;
+/// Copies of damaged segments and cut tails that are kept; later ones are only reported.
+inline constexpr std::size_t quarantine_files_max = 64;
+/// write() syncs by itself beyond this much; the bytes stay pinned until then.
+inline constexpr std::size_t unsynced_bytes_max = 32 * kMiB;
+/// A carried batch, and so one step of compaction, holds at most this much.
+inline constexpr std::size_t carry_bytes_max = 1 * kMiB;
+/// Segments whose index is kept in memory for reading, apart from the newest.
+inline constexpr std::size_t segment_indexes_cached_max = 4;
+inline constexpr auto free_space_check_interval = 100ms;
+/// After this much quiet, a batch repeats how far the log was synced.
+inline constexpr auto sync_record_wait = 100ms;
 inline constexpr auto settlement_delay_max = 50ms;
 inline constexpr std::uint64_t spool_bytes_default = 16 * kGiB;
 inline constexpr std::uint64_t memory_stream_bytes_default = 256 * kMiB;
