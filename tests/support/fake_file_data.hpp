@@ -4,8 +4,8 @@
 ///
 /// Content lies in shared pages that are copied when written, so a snapshot costs pointers. Since
 /// the last sync, a page remembers the versions it went through: at a crash each page independently
-/// ends up as any of them, or torn, each sector for itself. Sectors that were durable and not written
-/// again never change. Sizes have a history of the same kind.
+/// ends up as any of them, or torn, each sector for itself. Sectors that were durable and not
+/// written again never change. Sizes have a history of the same kind.
 ///
 /// Threads: none. Callers: FakeFileSystem.
 

@@ -181,8 +181,9 @@ TEST_F(SystemDirectoryTest, CreatesFilesForTheOwnerOnlyAndNotTwice) {
 }
 
 TEST_F(SystemDirectoryTest, RefusesNamesThatLeadOut) {
-    const std::string names[] = {"",     ".",           "..", "a/b",
-                                 "../x", "/etc/passwd", std::string("a\0b", 3), std::string(256, 'a')};
+    const std::string names[] = {"",    ".",           "..",
+                                 "a/b", "../x",        "/etc/passwd",
+                                 std::string("a\0b", 3), std::string(256, 'a')};
     for (const std::string& name : names) {
         EXPECT_EQ(open_error(name, OpenMode::open_or_create), EINVAL) << name;
         EXPECT_EQ(directory_->rename("x", name), EINVAL) << name;
