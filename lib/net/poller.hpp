@@ -1,0 +1,87 @@
+#pragma once
+
+/// Waiting for descriptors, and being woken from other threads.
+///
+/// epoll, level-triggered, since zmq_poll asks every socket each time: 2,000 of them cost more than
+/// a millisecond a call, epoll costs the same for one and for ten thousand.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.hpp"
+
+namespace peermq::net {
+
+/// An owned descriptor.
+class Descriptor {
+public:
+    Descriptor() = default;
+    explicit Descriptor(int number) noexcept : number_(number) {}
+    ~Descriptor() { reset(); }
+    Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+    Descriptor& operator=(Descriptor&& other) noexcept;
+
+    [[nodiscard]] int get() const noexcept { return number_; }
+    [[nodiscard]] explicit operator bool() const noexcept { return number_ >= 0; }
+    [[nodiscard]] int release() noexcept;
+    void reset() noexcept;
+
+private:
+    int number_ = -1;
+};
+
+/// wake() costs one atomic exchange while nobody waits. Any thread; signal-safe.
+class Wakeup {
+public:
+    Wakeup();
+    void wake() noexcept;
+
+    // For the waiting thread only.
+    [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
+    /// Announces that wait is about to begin; false: there is no need, somebody has called wake().
+    [[nodiscard]] bool prepare() noexcept;
+    void finish() noexcept;
+    void drain() noexcept;
+
+private:
+    Descriptor event_;
+    std::atomic<bool> waiting_{false};
+    std::atomic<bool> requested_{false};
+};
+
+class Poller {
+public:
+    using Key = std::uint64_t;
+    using Handler = std::function<void()>;
+
+    explicit Poller(std::shared_ptr<Wakeup> wakeup);
+
+    /// Calls `handler` from poll() or wait() whenever `descriptor` shows one of `events` (EPOLLIN...).
+    /// Handlers may add and remove, themselves too. Throws Error io_error.
+    [[nodiscard]] Key add(int descriptor, std::uint32_t events, Handler handler);
+    /// `descriptor` must still be open. Key 0 is ignored.
+    void remove(Key key, int descriptor) noexcept;
+
+    /// Runs the handlers of what is ready now.
+    void poll();
+    /// The same, after waiting until something is, or `deadline`, or wake(). EINTR is waited out.
+    void wait(base::Clock& clock, base::Time deadline);
+
+private:
+    void dispatch(int timeout_ms);
+    [[nodiscard]] int wait_kernel(base::Duration timeout);
+    void run(int count);
+
+    std::shared_ptr<Wakeup> wakeup_;
+    Descriptor epoll_;
+    Key last_key_ = 0;
+    std::unordered_map<Key, std::shared_ptr<Handler>> handlers_;
+    std::vector<Key> fired_;
+    bool has_fine_wait_ = true;  ///< epoll_pwait2, Linux 5.11
+};
+
+}  // namespace peermq::net
