@@ -99,6 +99,7 @@ std::vector<Run> RunSet::gaps(Run run) const {
     Seq next = run.first;
     for (const Run part : intersection(run)) {
         if (next < part.first) parts.push_back({next, part.first - 1});
+        if (part.last == run.last) return parts;  // part.last + 1 may not exist
         next = part.last + 1;
     }
     if (next <= run.last) parts.push_back({next, run.last});

@@ -16,7 +16,8 @@ void Group::Impl::check_invariants() const {
 /// Spans, settled and fresh seqs part [1, end] among them.
 void Group::Impl::check_spans() const {
     PEERMQ_ASSERT(floor_ <= end_ && cursor_ <= end_);
-    PEERMQ_ASSERT(above_.empty() || (above_.front().first > floor_ + 1 && above_.back().last <= end_));
+    PEERMQ_ASSERT(above_.empty() ||
+                  (above_.front().first > floor_ + 1 && above_.back().last <= end_));
     std::array<std::uint64_t, kSpanStates> counts{};
     std::size_t special = 0;
     std::size_t delayed = 0;

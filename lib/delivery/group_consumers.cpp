@@ -18,7 +18,8 @@ void SettledMemory::begin(std::uint64_t number, std::uint64_t confirmed) {
 
 void SettledMemory::remember(base::LeaseId lease, base::Run run) {
     const bool extends = !entries_.empty() && entries_.back().number == number_ &&
-                         entries_.back().lease == lease && entries_.back().run.last + 1 == run.first;
+                         entries_.back().lease == lease &&
+                         entries_.back().run.last + 1 == run.first;
     if (extends) {
         entries_.back().run.last = run.last;
     } else {
@@ -74,7 +75,8 @@ const Consumer* ConsumerTable::find(std::uint64_t id) const {
 }
 
 void ConsumerTable::requeue(std::uint64_t id) {
-    auto it = std::find_if(order_.begin(), order_.end(), [&](Consumer* one) { return one->id == id; });
+    auto it =
+        std::find_if(order_.begin(), order_.end(), [&](Consumer* one) { return one->id == id; });
     PEERMQ_ASSERT(it != order_.end());
     std::rotate(it, it + 1, order_.end());
     choose_active();

@@ -19,8 +19,8 @@ namespace peermq::delivery {
 /// settlement. Bounded: the oldest is forgotten first, after which its repetition would be refused.
 class SettledMemory {
 public:
-    /// Must precede the entries of each SETTLE frame. Numbers that start again (a new link) keep what
-    /// came before until they start again once more, since nobody can say what they confirm.
+    /// Must precede the entries of each SETTLE frame. Numbers that start again (a new link) keep
+    /// what came before until they start again once more, since nobody can say what they confirm.
     void begin(std::uint64_t number, std::uint64_t confirmed);
     void remember(base::LeaseId lease, base::Run run);
     /// The parts of `run` that were not settled under `lease`.
@@ -53,13 +53,13 @@ struct Consumer {
     std::uint64_t window_bytes = 0;
     std::uint32_t concurrency = 1;
     ConsumerLink link = ConsumerLink::up;
-    bool active = true;         ///< within max_consumers
+    bool active = true;  ///< within max_consumers
     std::uint64_t leased = 0;
     std::uint64_t leased_bytes = 0;
     std::uint64_t leased_alone = 0;
-    base::RunSet overdue;       ///< leases that ran out in its hands: they still fill its window
-    base::RunSet announced;     ///< adopted so far by the parts of an announcement
-    bool announcing = false;    ///< some parts of an announcement came, not yet all
+    base::RunSet overdue;     ///< leases that ran out in its hands: they still fill its window
+    base::RunSet announced;   ///< adopted so far by the parts of an announcement
+    bool announcing = false;  ///< some parts of an announcement came, not yet all
     SettledMemory settled;
     base::Time deadline = base::kNever;
     base::Time granted_at{};    ///< last hand-out

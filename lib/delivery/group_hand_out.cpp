@@ -244,8 +244,7 @@ Slice Group::Impl::read(HandOutContext& context, Run wanted) {
     const bool usable = slice.first <= wanted.first && wanted.first - slice.first < slice.count();
     if (!usable) return {};
     const auto skip = static_cast<std::size_t>(wanted.first - slice.first);
-    const std::size_t count =
-        std::min<std::uint64_t>(slice.count() - skip, wanted.count());
+    const std::size_t count = std::min<std::uint64_t>(slice.count() - skip, wanted.count());
     slice.first = wanted.first;
     slice.offsets = slice.offsets.subspan(skip, count + 1);
     if (!slice.keys.empty()) slice.keys = slice.keys.subspan(skip, count);
@@ -274,8 +273,8 @@ Group::Impl::Fit Group::Impl::fit(const Pass& pass, const Consumer& consumer, co
     const std::uint64_t most = slice.offsets.front() + bytes;
     const auto offsets = slice.offsets.subspan(1, limit);
     const auto beyond = std::upper_bound(offsets.begin(), offsets.end(), most);
-    const auto count = std::max<std::uint64_t>(
-        static_cast<std::uint64_t>(beyond - offsets.begin()), 1);
+    const auto count =
+        std::max<std::uint64_t>(static_cast<std::uint64_t>(beyond - offsets.begin()), 1);
     return {count, static_cast<std::size_t>(size_of(count)), Step::given};
 }
 
@@ -287,8 +286,8 @@ Span Group::Impl::give(Pass& pass, Consumer& consumer, Run run, const Fit& fit, 
     leased.lease = {epoch_, ++lease_counter_};
     leased.holder = consumer.id;
     leased.expires = base::after(now_, options_.lease_duration);
-    pass.out.push_back({consumer.id, run, leased.lease, like.attempt, like.redelivered, like.alone,
-                        fit.bytes});
+    pass.out.push_back(
+        {consumer.id, run, leased.lease, like.attempt, like.redelivered, like.alone, fit.bytes});
     pass.used += fit.bytes;
     consumer.room -= std::min(consumer.room, fit.bytes);
     consumer.given_now = true;

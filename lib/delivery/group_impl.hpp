@@ -1,11 +1,11 @@
 #pragma once
 
-/// The inside of Group. Every unsettled seq up to the cursor lies in exactly one span; seqs above the
-/// cursor are fresh unless settled. A span is changed only between detach() and attach(), which keep
-/// the counts of consumers, keys, timers and states right.
+/// The inside of Group. Every unsettled seq up to the cursor lies in exactly one span; seqs above
+/// the cursor are fresh unless settled. A span is changed only between detach() and attach(), which
+/// keep the counts of consumers, keys, timers and states right.
 ///
-/// Split over group_*.cpp by responsibility: state changes, stream and facts, settlements, consumers, hand-out,
-/// keys found after a restart, time.
+/// Split over group_*.cpp by responsibility: state changes, stream and facts, settlements,
+/// consumers, hand-out, keys found after a restart, time.
 
 #include <set>
 #include <unordered_map>
@@ -25,8 +25,8 @@ public:
         : options_(options), epoch_(epoch), random_(random), consumers_(options.max_consumers) {}
 
     // group_stream.cpp
-    void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries, Time now,
-                 base::WallTime wall_now);
+    void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
+                 Time now, base::WallTime wall_now);
     void append(Seq end);
     void lose(Run run);
     std::uint64_t purge();
@@ -77,7 +77,7 @@ private:
 
     struct Message {
         RetryState retry;
-        std::uint64_t key = 0;            ///< 0 = none, or not looked at yet
+        std::uint64_t key = 0;  ///< 0 = none, or not looked at yet
         std::uint32_t retries_unstored = 0;
     };
 
@@ -89,13 +89,13 @@ private:
         std::vector<Assignment>& out;
         std::size_t used = 0;
         bool returned_stopped = false;  ///< what was returned cannot be read now
-        bool fresh_stopped = false;     ///< fresh ones cannot be read now, or too many wait for keys
+        bool fresh_stopped = false;  ///< fresh ones cannot be read now, or too many wait for keys
     };
     enum class Step : std::uint8_t {
-        given,       ///< handed out, or the state changed: try again
-        nothing,     ///< nothing left here
-        passed_over, ///< does not fit this consumer now
-        budget,      ///< bytes_max reached
+        given,        ///< handed out, or the state changed: try again
+        nothing,      ///< nothing left here
+        passed_over,  ///< does not fit this consumer now
+        budget,       ///< bytes_max reached
     };
     struct Fit {
         std::uint64_t count = 0;
@@ -109,8 +109,14 @@ private:
 
     // group_state.cpp
     void note_time(Time now, base::WallTime wall_now);
-    void detach(SpanIt it) { account(it, false); spans_.unindex(it); }
-    void attach(SpanIt it) { spans_.index(it); account(it, true); }
+    void detach(SpanIt it) {
+        account(it, false);
+        spans_.unindex(it);
+    }
+    void attach(SpanIt it) {
+        spans_.index(it);
+        account(it, true);
+    }
     void account(SpanIt it, bool in);
     void account_lease(SpanIt it, bool in);
     [[nodiscard]] std::uint64_t key_of(SpanIt it) const;
@@ -195,16 +201,16 @@ private:
     base::Random& random_;
 
     Seq end_ = 0;
-    Seq cursor_ = 0;         ///< every seq up to here is in a span or settled
-    Seq floor_ = 0;          ///< every seq up to here is settled
-    base::RunSet above_;     ///< settled seqs above the floor, never touching it
+    Seq cursor_ = 0;      ///< every seq up to here is in a span or settled
+    Seq floor_ = 0;       ///< every seq up to here is settled
+    base::RunSet above_;  ///< settled seqs above the floor, never touching it
     SpanTable spans_;
     std::unordered_map<Seq, Message> messages_;
     KeyChains keys_;
     std::set<std::pair<base::WallTime, Seq>> delayed_;
     base::RunSet unscanned_;  ///< unsettled since before the restart, keys not looked at
     ConsumerTable consumers_;
-    ConsumerId reserved_ = 0; ///< is being emptied, for a message that goes alone; 0 = none
+    ConsumerId reserved_ = 0;  ///< is being emptied, for a message that goes alone; 0 = none
 
     Seq mark_ = 0;
     mutable Seq mark_asked_ = 0;

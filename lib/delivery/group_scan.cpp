@@ -1,5 +1,6 @@
 // Keys of messages from before a restart. They are in no memory, so that the records must be read
-// again before a keyed message is handed out: another with its key may be older, or held by someone.
+// again before a keyed message is handed out: another with its key may be older, or held by
+// someone.
 
 #include "delivery/group_impl.hpp"
 

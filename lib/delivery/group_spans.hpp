@@ -1,7 +1,7 @@
 #pragma once
 
-/// The runs of one group that are neither fresh nor settled, each with its state: one ordered map, so
-/// that no seq can be in two states. Private to Group.
+/// The runs of one group that are neither fresh nor settled, each with its state: one ordered map,
+/// so that no seq can be in two states. Private to Group.
 ///
 /// A span is changed only between unindex() and index(); splitting keeps all indexes right. Spans
 /// with state of their own per message ("special") always hold exactly one seq.
@@ -38,7 +38,7 @@ struct Span {
     base::LeaseId lease;       ///< the last one granted; {0, 0} = none known
     std::uint64_t holder = 0;  ///< the consumer that it was granted to; 0 = none known
     base::Time expires{};
-    std::uint64_t bytes = 0;   ///< leased: split in proportion when the span is split
+    std::uint64_t bytes = 0;  ///< leased: split in proportion when the span is split
 };
 
 class SpanTable {

@@ -6,8 +6,8 @@
 
 namespace peermq::delivery {
 
-void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
-                          Time now, base::WallTime wall_now) {
+void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark,
+                          std::vector<Facts::Retry> retries, Time now, base::WallTime wall_now) {
     note_time(now, wall_now);
     end_ = end;
     mark_ = mark;
@@ -153,8 +153,7 @@ GroupStats Group::Impl::stats() const {
                                   SpanState::storing, SpanState::unclear}) {
         stats.waiting += spans_.count(state);
     }
-    stats.depth =
-        stats.fresh + stats.in_flight + stats.waiting + spans_.count(SpanState::dying);
+    stats.depth = stats.fresh + stats.in_flight + stats.waiting + spans_.count(SpanState::dying);
     for (const Consumer* consumer : consumers_.all()) {
         ++stats.consumers;
         if (!consumer->active) ++stats.standby;

@@ -1,0 +1,154 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "group_rig.hpp"
+
+namespace peermq::delivery::test {
+namespace {
+
+using ::testing::IsEmpty;
+
+TEST(GroupRecover, WaitsForHoldersUpToTheMarkAndFlowsBeyondIt) {
+    Rig rig(durable());
+    rig.recover({{1, 2}, {4, 4}}, 10, 6);
+    rig.group.mark_stored(100);
+    EXPECT_EQ(rig.group.settled_floor(), 2U);
+    EXPECT_EQ(rig.group.stats().waiting, 3U);
+    rig.consumer(1);
+    const Assignment fresh = rig.give_one();
+    EXPECT_EQ(fresh.run, (Seqs{7, 10}));
+    EXPECT_FALSE(fresh.redelivered);
+    EXPECT_EQ(rig.group.next_deadline(), rig.now + 2s);
+    rig.pass(2s);
+    const auto out = rig.give();
+    ASSERT_EQ(out.size(), 2U);
+    EXPECT_EQ(out[0].run, (Seqs{3, 3}));
+    EXPECT_EQ(out[1].run, (Seqs{5, 6}));
+    EXPECT_TRUE(out[0].redelivered && out[1].redelivered);
+}
+
+TEST(GroupRecover, TakesAMarkBeyondTheEnd) {
+    Rig rig(durable());
+    rig.recover({}, 3, 100);
+    rig.group.append(5);
+    rig.consumer(1);
+    const Assignment fresh = rig.give_one();
+    EXPECT_EQ(fresh.run, (Seqs{4, 5}));
+    EXPECT_FALSE(fresh.redelivered);
+}
+
+TEST(GroupRecover, CutsSettledRunsBeyondTheEnd) {
+    Rig rig;
+    rig.recover({{1, 3}, {5, 9}}, 6, 6);
+    EXPECT_EQ(rig.group.stats().depth, 1U);
+}
+
+TEST(GroupRecover, AdoptsAnnouncedLeases) {
+    Rig rig(durable());
+    rig.recover({}, 4, 4);
+    rig.consumer(1);
+    EXPECT_THAT(rig.announce(1, {{{2, 3}, kOldLease, true}}), IsEmpty());
+    rig.pass(2s);
+    EXPECT_EQ(rig.group.stats().in_flight, 2U);
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {2, 3}, kOldLease).empty());
+    EXPECT_TRUE(rig.group.settled(2));
+}
+
+TEST(GroupRecover, AcceptsAnAckForAnUnclearMessage) {
+    Rig rig;
+    rig.recover({}, 2, 2);
+    rig.consumer(1);
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 1}, kOldLease).empty());
+    EXPECT_TRUE(rig.group.settled(1));
+}
+
+TEST(GroupRecover, AdoptsLateAnnouncementsUntilANewLeaseIsGranted) {
+    Rig rig;
+    rig.recover({}, 4, 4);
+    rig.pass(2s);
+    rig.consumer(1, 2);
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 2}));
+    rig.consumer(2);
+    EXPECT_EQ(rig.announce(2, {{{1, 4}, kOldLease, true}}), (std::vector<Seqs>{{1, 2}}));
+    EXPECT_EQ(rig.group.stats().in_flight, 4U);
+}
+
+TEST(GroupRecover, PrefersTheNewestOfOldLeases) {
+    Rig rig;
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.consumer(2);
+    EXPECT_THAT(rig.announce(1, {{{1, 1}, kOldLease, true}}), IsEmpty());
+    EXPECT_THAT(rig.announce(2, {{{1, 1}, {4, 2}, true}}), IsEmpty());
+    EXPECT_EQ(rig.settle(1, SettleKind::ack, {1, 1}, kOldLease).at(0).reason,
+              RefuseReason::newer_lease);
+    EXPECT_TRUE(rig.settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
+}
+
+TEST(GroupRecover, RevokesAnOlderOfOldLeases) {
+    Rig rig;
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.consumer(2);
+    EXPECT_THAT(rig.announce(2, {{{1, 1}, {4, 2}, true}}), IsEmpty());
+    EXPECT_EQ(rig.announce(1, {{{1, 1}, kOldLease, true}}).size(), 1U);
+}
+
+TEST(GroupRecover, RevokesWhatIsSettledFreshOrUnknown) {
+    Rig rig;
+    rig.recover({{1, 1}}, 4, 2);
+    rig.consumer(1);
+    const auto revoked = rig.announce(1, {{{1, 6}, kOldLease, true}});
+    base::RunSet set;
+    for (const Seqs run : revoked) set.add(run);
+    EXPECT_EQ(set.runs(), (std::vector<Seqs>{{1, 1}, {3, 6}}));
+}
+
+TEST(GroupRecover, KeepsFailuresAndTheirDelay) {
+    Rig rig(durable());
+    RetryState state;
+    state.nacks = 2;
+    state.due = rig.wall + 10s;
+    rig.recover({}, 3, 3, {{2, state}});
+    rig.consumer(1);
+    rig.pass(2s);
+    const auto out = rig.give();
+    ASSERT_EQ(out.size(), 2U);
+    EXPECT_EQ(rig.group.next_deadline(), rig.now + 8s);
+    rig.pass(8s);
+    const Assignment retry = rig.give_one();
+    EXPECT_EQ(retry.run, (Seqs{2, 2}));
+    EXPECT_EQ(retry.attempt, 3);
+    EXPECT_TRUE(retry.redelivered);
+}
+
+TEST(GroupRecover, KeepsSuspectsAlone) {
+    Rig rig(durable());
+    RetryState state;
+    state.suspicions = 2;
+    rig.recover({}, 2, 2, {{1, state}});
+    rig.pass(2s);
+    rig.consumer(1);
+    EXPECT_TRUE(rig.give_one().alone);
+}
+
+TEST(GroupRecover, IgnoresRetriesOfSettledOrUnknownMessages) {
+    Rig rig(durable());
+    rig.recover({{1, 2}}, 3, 0, {{1, {}}, {9, {}}, {0, {}}});
+    EXPECT_EQ(rig.group.stats().fresh, 1U);
+}
+
+TEST(GroupRecover, FollowsTheWallClockForDueTimesOnly) {
+    Rig rig;
+    rig.consumer(1);
+    rig.group.append(2);
+    const Assignment given = rig.give_one();
+    rig.settle(1, SettleKind::nack, {1, 1}, given.lease, 1h);
+    rig.wall += 2h;
+    rig.group.tick(rig.now, rig.wall);
+    EXPECT_EQ(rig.group.stats().in_flight, 1U);
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 1}));
+}
+
+}  // namespace
+}  // namespace peermq::delivery::test
