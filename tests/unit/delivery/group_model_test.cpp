@@ -233,14 +233,18 @@ private:
         const Seq seq = 1 + roll(messages_.size());
         if (at(seq).leased || at(seq).dying) return;
         rig_.group.lose({seq, seq});
-        if (rig_.group.settled(seq)) at(seq).settled = true;
+        if (!rig_.group.settled(seq)) return;
+        at(seq).settled = true;
+        at(seq).usable = false;
     }
 
     void hand_out() {
         const auto out = rig_.give(200 + roll(3000), 100 + roll(600));
         for (const Assignment& given : out) check_given(given);
         std::map<ConsumerId, std::uint64_t> leased;
-        for (const Modelled& one : messages_) leased[one.holder] += one.leased ? 1 : 0;
+        for (const Modelled& one : messages_) {
+            leased[one.holder] += one.leased && rig_.now < one.expires ? 1 : 0;
+        }
         for (const auto& given : out) {
             EXPECT_LE(leased[given.consumer], consumers_[given.consumer].window);
         }
