@@ -17,7 +17,6 @@ namespace peermq {
 
 namespace detail {
 class InStream;
-struct DeliveryData;
 }
 
 enum class SettlementState {
@@ -96,9 +95,10 @@ public:
 
 private:
     friend class Pull;
-    friend struct detail::DeliveryData;
+    enum class SettleKind { ack, nack, release, reject };
     Delivery() noexcept;
     void drop() noexcept;
+    Settlement settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay, std::string_view reason);
 
     BytesView body_;
     std::string_view key_;
@@ -107,7 +107,6 @@ private:
     std::shared_ptr<const void> payload_;
     std::uint64_t source_ = 0;
     std::uint64_t seq_ = 0;
-    std::uint64_t epoch_nonce_ = 0;
     std::int64_t timestamp_ns_ = 0;
     std::uint32_t epoch_ = 0;
     std::uint32_t attempt_ = 1;

@@ -90,6 +90,8 @@ inline constexpr std::size_t commit_bytes_max = 1 * kMiB;
 inline constexpr std::size_t quarantine_tail_bytes_max = 1 * kMiB;
 /// Copies of damaged segments and cut tails that are kept; later ones are only reported.
 inline constexpr std::size_t quarantine_files_max = 64;
+/// A manifest that claims to be longer is damaged.
+inline constexpr std::size_t manifest_bytes_max = 64 * kMiB;
 /// write() syncs by itself beyond this much; the bytes stay pinned until then.
 inline constexpr std::size_t unsynced_bytes_max = 32 * kMiB;
 /// A carried batch, and so one step of compaction, holds at most this much.

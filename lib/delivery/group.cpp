@@ -16,7 +16,9 @@ void Group::recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::
 }
 void Group::append(Seq end) { impl_->append(end); }
 void Group::lose(Run run) { impl_->lose(run); }
+void Group::configure(GroupOptions options) { impl_->configure(options); }
 std::uint64_t Group::purge() { return impl_->purge(); }
+std::uint64_t Group::drop_oldest(std::uint64_t count) { return impl_->drop_oldest(count); }
 void Group::pause() { impl_->set_paused(true); }
 void Group::resume() { impl_->set_paused(false); }
 bool Group::paused() const { return impl_->paused(); }

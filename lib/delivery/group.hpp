@@ -162,6 +162,9 @@ public:
     Group(Group&&) noexcept;
     Group& operator=(Group&&) noexcept;
 
+    /// Changes the options of a group that is at work; `durable` must stay what it was.
+    void configure(GroupOptions options);
+
     // --- the stream
     /// State found in the spool, before anything else: unsettled seqs of [1, end] are what is not in
     /// `settled`; those up to `mark` may have been handed out before and wait for their holders.
@@ -174,6 +177,8 @@ public:
     void lose(Run run);
     /// Forgets everything that is neither leased nor dying; returns how many; emits facts.
     std::uint64_t purge();
+    /// Forgets the oldest `count` messages that nobody holds; returns how many; emits facts.
+    std::uint64_t drop_oldest(std::uint64_t count);
     void pause();
     void resume();
     [[nodiscard]] bool paused() const;

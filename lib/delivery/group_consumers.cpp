@@ -47,6 +47,11 @@ void SettledMemory::forget_first(std::deque<Entry>& entries) {
     entries.pop_front();
 }
 
+void ConsumerTable::set_active_max(std::uint32_t active_max) {
+    active_max_ = active_max;
+    choose_active();
+}
+
 Consumer& ConsumerTable::add(std::uint64_t id) {
     const auto [it, added] = table_.try_emplace(id);
     PEERMQ_ASSERT(added);

@@ -83,6 +83,7 @@ class ConsumerTable {
 public:
     explicit ConsumerTable(std::uint32_t active_max) : active_max_(active_max) {}
 
+    void set_active_max(std::uint32_t active_max);
     Consumer& add(std::uint64_t id);
     void remove(std::uint64_t id);
     [[nodiscard]] Consumer* find(std::uint64_t id);

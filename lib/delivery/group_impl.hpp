@@ -24,12 +24,15 @@ public:
     Impl(GroupOptions options, std::uint32_t epoch, base::Random& random)
         : options_(options), epoch_(epoch), random_(random), consumers_(options.max_consumers) {}
 
+    void configure(GroupOptions options);
+
     // group_stream.cpp
     void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
                  Time now, base::WallTime wall_now);
     void append(Seq end);
     void lose(Run run);
     std::uint64_t purge();
+    std::uint64_t drop_oldest(std::uint64_t count);
     void set_paused(bool paused) { paused_ = paused; }
     [[nodiscard]] bool paused() const { return paused_; }
     [[nodiscard]] Facts take_facts() { return std::exchange(facts_, {}); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.hpp"
 #include "delivery/group_impl.hpp"
 
 namespace peermq::delivery {
@@ -49,6 +50,12 @@ void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark,
     }
 }
 
+void Group::Impl::configure(GroupOptions options) {
+    PEERMQ_ASSERT(options.durable == options_.durable);
+    options_ = options;
+    consumers_.set_active_max(options.max_consumers);
+}
+
 void Group::Impl::append(Seq end) { end_ = std::max(end_, end); }
 
 void Group::Impl::lose(Run run) {
@@ -78,26 +85,37 @@ void Group::Impl::lose(Run run) {
 }
 
 std::uint64_t Group::Impl::purge() {
-    std::uint64_t purged = 0;
+    const std::uint64_t purged = drop_oldest(UINT64_MAX);
+    counters_.purged += purged;
+    return purged;
+}
+
+std::uint64_t Group::Impl::drop_oldest(std::uint64_t count) {
+    std::uint64_t dropped = 0;
     auto it = spans_.begin();
-    while (it != spans_.end()) {
-        const auto following = std::next(it);
-        if (it->second.state != SpanState::leased && it->second.state != SpanState::dying) {
-            purged += SpanTable::run(it).count();
-            retire(it);
+    while (it != spans_.end() && dropped < count) {
+        const bool leave =
+            it->second.state == SpanState::leased || it->second.state == SpanState::dying;
+        if (!leave) {
+            Run part = SpanTable::run(it);
+            part.last = std::min(part.last, part.first + (count - dropped) - 1);
+            it = spans_.isolate(it, part);
+            dropped += part.count();
         }
+        const auto following = std::next(it);
+        if (!leave) retire(it);
         it = following;
     }
     const Seq fresh_first = std::max(cursor_, floor_) + 1;
-    if (fresh_first <= end_) {
-        for (const Run part : above_.gaps({fresh_first, end_})) {
-            purged += part.count();
-            mark_settled(part);
-        }
-        cursor_ = end_;
+    if (fresh_first > end_ || dropped == count) return dropped;
+    for (Run part : above_.gaps({fresh_first, end_})) {
+        if (dropped == count) break;
+        if (part.count() > count - dropped) part.last = part.first + (count - dropped) - 1;
+        dropped += part.count();
+        mark_settled(part);
+        cursor_ = part.last;
     }
-    counters_.purged += purged;
-    return purged;
+    return dropped;
 }
 
 void Group::Impl::retry_stored(Seq seq) {

@@ -1,0 +1,232 @@
+#include "peer/commit_queue.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+
+namespace peermq::detail {
+namespace {
+
+/// How long to wait before a batch is tried again on a full disk.
+constexpr auto kFullRetryInterval = std::chrono::milliseconds(100);
+/// Batches of level os alone are synced this often.
+constexpr auto kLazySyncInterval = std::chrono::seconds(1);
+
+}  // namespace
+
+CommitQueue::CommitQueue(spool::Spool& spool, base::Clock& clock, CommitListener& listener)
+    : spool_(spool), clock_(clock), listener_(listener) {}
+
+void CommitQueue::add_stream(const std::shared_ptr<OutStream>& stream) {
+    const std::lock_guard lock(mutex_);
+    dirty_.push_back(stream);
+    if (sleeping_) wanted_.notify_one();
+}
+
+std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
+                                       std::vector<std::shared_ptr<OutStream>> streams, bool urgent) {
+    const std::lock_guard lock(mutex_);
+    std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
+    std::move(streams.begin(), streams.end(), std::back_inserter(bound_));
+    const base::Time now = clock_.now();
+    changes_due_ = std::min(changes_due_, urgent ? now : base::after(now, base::limits::settlement_delay_max));
+    if (sleeping_) wanted_.notify_one();
+    return next_ticket_++;
+}
+
+bool CommitQueue::try_commit() {
+    const std::unique_lock role(role_, std::try_to_lock);
+    if (!role) return false;
+    commit_round();
+    return true;
+}
+
+void CommitQueue::run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        const base::Time now = clock_.now();
+        const base::Time wake_at = !dirty_.empty() ? retry_at_ : std::max(changes_due_, retry_at_);
+        if (wake_at <= now || stopping_) {
+            const bool last = stopping_;
+            lock.unlock();
+            {
+                const std::lock_guard role(role_);
+                commit_round();
+            }
+            lock.lock();
+            if (last) return;
+            continue;
+        }
+        sleeping_ = true;
+        if (wake_at == base::kNever) {
+            wanted_.wait(lock);
+        } else {
+            wanted_.wait_for(lock, wake_at - now);
+        }
+        sleeping_ = false;
+    }
+}
+
+void CommitQueue::stop() {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wanted_.notify_all();
+}
+
+bool CommitQueue::idle() {
+    const std::lock_guard lock(mutex_);
+    return dirty_.empty() && changes_.empty();
+}
+
+base::Time CommitQueue::due() {
+    const std::lock_guard lock(mutex_);
+    if (!dirty_.empty()) return retry_at_;
+    return std::max(changes_due_, retry_at_);
+}
+
+CommitQueue::Round CommitQueue::gather() {
+    Round round;
+    std::vector<std::shared_ptr<OutStream>> dirty;
+    std::vector<std::shared_ptr<OutStream>> bound;
+    {
+        const std::lock_guard lock(mutex_);
+        dirty.swap(dirty_);
+        bound.swap(bound_);
+        round.batch.changes.swap(changes_);
+        round.ticket = next_ticket_ - 1;
+        changes_due_ = base::kNever;
+        retry_at_ = {};
+    }
+    // What is only written (level os, and its settlements) is synced now and then, so that a power cut
+    // costs little and the cache may forget.
+    const base::Time now = clock_.now();
+    round.sync = !round.batch.changes.empty() || now - last_sync_ >= kLazySyncInterval;
+    std::size_t bytes = 0;
+    // What changes refer to was appended before they were queued, so it is all here; no limit for it,
+    // since a move between streams must not be torn apart.
+    for (const auto& stream : bound) {
+        stream->listed.store(false);
+        take_records(stream, SIZE_MAX, round, bytes);
+    }
+    for (std::size_t i = 0; i < dirty.size(); ++i) {
+        if (bytes >= base::limits::commit_bytes_max) {
+            const std::lock_guard lock(mutex_);
+            dirty_.insert(dirty_.begin(), dirty.begin() + static_cast<std::ptrdiff_t>(i), dirty.end());
+            break;
+        }
+        // Cleared before the look, set again by the next append after it.
+        dirty[i]->listed.store(false);
+        take_records(dirty[i], base::limits::commit_bytes_max - bytes, round, bytes);
+    }
+    return round;
+}
+
+void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::size_t bytes_max, Round& round,
+                               std::size_t& bytes) {
+    if (std::find(round.streams.begin(), round.streams.end(), stream) != round.streams.end()) return;
+    std::optional<spool::StreamPart> part = stream->collect(bytes_max);
+    if (!part) return;
+    for (const base::ByteSpan span : part->bytes) bytes += span.size();
+    if (stream->config().durability == Durability::disk) round.sync = true;
+    round.streams.push_back(stream);
+    round.batch.parts.push_back(std::move(*part));
+}
+
+void CommitQueue::commit_round() {
+    if (failed_) return;
+    Round round = gather();
+    if (round.batch.empty()) {
+        if (round.ticket > 0) complete(round);
+        return;
+    }
+    switch (spool_.write(round.batch)) {
+        case spool::CommitResult::ok: break;
+        case spool::CommitResult::failed: return fail(round);
+        case spool::CommitResult::no_space:
+            if (!full_) {
+                full_ = true;
+                listener_.space_changed(true, "the disk of the spool is full; messages wait until there is room");
+            }
+            return give_back(std::move(round));
+    }
+    if (full_) {
+        full_ = false;
+        listener_.space_changed(false, "the spool has room again");
+    }
+    std::vector<std::shared_ptr<OutStream>> more;
+    for (std::size_t i = 0; i < round.streams.size(); ++i) {
+        const bool pending = round.streams[i]->written(round.batch.parts[i].run);
+        // Records beyond this batch: listed again, unless a new append has done so meanwhile.
+        if (pending && !round.streams[i]->listed.exchange(true)) more.push_back(round.streams[i]);
+    }
+    if (!more.empty()) {
+        const std::lock_guard lock(mutex_);
+        dirty_.insert(dirty_.end(), more.begin(), more.end());
+    }
+    if (round.sync) {
+        if (spool_.sync() != spool::CommitResult::ok) return fail(round);
+        last_sync_ = clock_.now();
+    }
+    complete(round);
+}
+
+void CommitQueue::complete(const Round& round) {
+    if (round.sync) {
+        for (std::size_t i = 0; i < round.streams.size(); ++i) {
+            round.streams[i]->durable(round.batch.parts[i].run.last);
+        }
+    }
+    listener_.committed(round.streams, round.ticket);
+}
+
+void CommitQueue::give_back(Round&& round) {
+    // A full disk refuses records; settlements are what makes room, so they are tried on their own.
+    bool changes_stored = false;
+    const bool bound_records = std::any_of(round.streams.begin(), round.streams.end(), [](const auto& stream) {
+        return stream->config().kind == spool::StreamKind::dead;
+    });
+    if (!round.batch.changes.empty() && !round.batch.parts.empty()) {
+        spool::Batch changes;
+        changes.changes = round.batch.changes;
+        Round drained;
+        drained.ticket = round.ticket;
+        drained.sync = true;
+        if (bound_records) {
+            // Dead letters move with the change that settles the original.
+            for (std::size_t i = 0; i < round.streams.size(); ++i) {
+                if (round.streams[i]->config().kind != spool::StreamKind::dead) continue;
+                changes.parts.push_back(round.batch.parts[i]);
+                drained.streams.push_back(round.streams[i]);
+            }
+        }
+        drained.batch = std::move(changes);
+        if (spool_.write(drained.batch) == spool::CommitResult::ok) {
+            changes_stored = true;
+            for (std::size_t i = 0; i < drained.streams.size(); ++i) {
+                (void)drained.streams[i]->written(drained.batch.parts[i].run);
+            }
+            if (spool_.sync() != spool::CommitResult::ok) return fail(round);
+            complete(drained);
+        }
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& stream : round.streams) {
+        if (changes_stored && stream->config().kind == spool::StreamKind::dead) continue;
+        if (!stream->listed.exchange(true)) dirty_.push_back(stream);
+        if (!changes_stored && stream->config().kind == spool::StreamKind::dead) bound_.push_back(stream);
+    }
+    if (!changes_stored) {
+        changes_.insert(changes_.begin(), std::make_move_iterator(round.batch.changes.begin()),
+                        std::make_move_iterator(round.batch.changes.end()));
+        if (!changes_.empty()) changes_due_ = clock_.now();
+    }
+    retry_at_ = base::after(clock_.now(), kFullRetryInterval);
+}
+
+void CommitQueue::fail(const Round& round) {
+    failed_ = true;
+    for (const auto& stream : round.streams) stream->fail(ErrorCode::io_error, spool_.failure());
+    listener_.commit_failed(ErrorCode::io_error, spool_.failure());
+}
+
+}  // namespace peermq::detail

@@ -1,0 +1,210 @@
+#include "peer/engine.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "peer/engine_state.hpp"
+
+namespace peermq::detail {
+namespace {
+
+/// Slow checks (leases, readiness, silent links) run at least this often while there is anything to check.
+constexpr auto kTickInterval = std::chrono::milliseconds(10);
+constexpr auto kIdleTickInterval = std::chrono::milliseconds(250);
+
+}  // namespace
+
+void Notifications::stream_advanced(const std::shared_ptr<OutStream>& stream) {
+    const std::lock_guard lock(mutex_);
+    advanced_.push_back(stream);
+}
+
+void Notifications::committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) {
+    const std::lock_guard lock(mutex_);
+    advanced_.insert(advanced_.end(), streams.begin(), streams.end());
+    ticket_ = std::max(ticket_, ticket);
+}
+
+void Notifications::pull_wants_flush(const std::shared_ptr<InStream>& stream) {
+    const std::lock_guard lock(mutex_);
+    pulls_.push_back(stream);
+}
+
+Engine::Engine(EngineOptions options, base::Random& random, net::Transport& transport, spool::Spool* spool,
+               CommitQueue* commits, EventSink& events)
+    : options_(std::move(options)),
+      random_(random),
+      transport_(transport),
+      spool_(spool),
+      commits_(commits),
+      events_(events) {}
+
+Engine::~Engine() = default;
+
+void Engine::set_now(base::Time now, base::WallTime wall_now) {
+    now_ = now;
+    wall_now_ = wall_now;
+}
+
+void Engine::step() {
+    std::vector<std::shared_ptr<OutStream>> advanced;
+    std::vector<std::shared_ptr<InStream>> pulls;
+    std::uint64_t ticket = 0;
+    {
+        const std::lock_guard lock(notifications_.mutex_);
+        advanced.swap(notifications_.advanced_);
+        pulls.swap(notifications_.pulls_);
+        ticket = notifications_.ticket_;
+    }
+    for (const auto& stream : advanced) {
+        Producer* producer = find(*stream);
+        if (producer == nullptr) continue;
+        // A stream in memory has no committer that would clear the flag.
+        if (!stream->stored()) stream->listed.store(false);
+        producer->group.append(stream->handable_end());
+        wake(*producer);
+    }
+    while (!awaiting_store_.empty() && awaiting_store_.front().ticket <= ticket) {
+        const std::function<void()> action = std::move(awaiting_store_.front().action);
+        awaiting_store_.pop_front();
+        action();
+    }
+    for (const auto& stream : pulls) {
+        stream->listed.store(false);
+        for (const auto& consumer : consumers_) {
+            if (consumer->stream == stream) flush_pull(*consumer);
+        }
+    }
+    if (now_ >= tick_at_) {
+        tick_links();
+        tick_producers();
+        tick_consumers();
+        const bool busy = !active_.empty() || !awaiting_store_.empty();
+        tick_at_ = base::after(now_, busy ? kTickInterval : kIdleTickInterval);
+    }
+    for (const auto& [channel, link] : links_) {
+        if (!link->pending.empty()) flush_pending(*link);
+    }
+    // Round robin over streams, a quantum each, until none gets any further.
+    for (std::size_t stuck = 0; stuck < active_.size();) {
+        Producer* producer = active_.front();
+        active_.pop_front();
+        const bool more = hand_out(*producer);
+        if (more) {
+            active_.push_back(producer);
+            stuck = 0;
+        } else if (producer->group.ready()) {
+            active_.push_back(producer);  // nobody can take it now
+            ++stuck;
+        } else {
+            producer->active = false;
+        }
+    }
+    drop_closed_links();
+}
+
+base::Time Engine::next_deadline() const {
+    base::Time deadline = tick_at_;
+    for (const auto& [channel, link] : links_) deadline = std::min(deadline, link->machine.next_deadline());
+    for (const auto& [stream, producer] : producers_) {
+        deadline = std::min(deadline, producer->group.next_deadline());
+    }
+    return deadline;
+}
+
+void Engine::when_stored(std::uint64_t ticket, std::function<void()> action) {
+    awaiting_store_.push_back({ticket, std::move(action)});
+}
+
+Producer* Engine::find(const OutStream& stream) const {
+    const auto it = producers_.find(&stream);
+    return it == producers_.end() ? nullptr : it->second.get();
+}
+
+void Engine::wake(Producer& producer) {
+    if (producer.active) return;
+    producer.active = true;
+    active_.push_back(&producer);
+}
+
+void Engine::begin_close() {
+    closing_ = true;
+    for (const auto& [stream, producer] : producers_) producer->group.pause();
+    for (const auto& consumer : consumers_) consumer->stream->stop();
+}
+
+bool Engine::drained() {
+    if (!awaiting_store_.empty()) return false;
+    return std::all_of(consumers_.begin(), consumers_.end(), [](const auto& consumer) {
+        return consumer->stream->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); });
+    });
+}
+
+void Engine::say_bye() {
+    for (const auto& [channel, link] : links_) {
+        if (link->closed || !link->greeted) continue;
+        send(*link, 0, wire::Bye{"closing"});
+        transport_.close(channel);
+        link->closed = true;
+    }
+}
+
+const delivery::Group& Engine::group(const OutStream& stream) const {
+    const Producer* producer = find(stream);
+    PEERMQ_ASSERT(producer != nullptr);
+    return producer->group;
+}
+
+void Engine::check_invariants() const {
+    for (const auto& [stream, producer] : producers_) producer->group.check_invariants();
+    for (const auto& consumer : consumers_) {
+        consumer->stream->with_inbox([](const delivery::Inbox& inbox) { inbox.check_invariants(); });
+    }
+}
+
+PushStats Engine::push_stats(const OutStream& stream) const {
+    PushStats stats;
+    const Producer* producer = find(stream);
+    if (producer == nullptr) return stats;
+    const delivery::GroupStats group = producer->group.stats();
+    stats.depth = group.depth;
+    stats.in_flight = group.in_flight;
+    stats.waiting = group.waiting;
+    stats.acked = group.acked;
+    stats.nacked = group.nacked;
+    stats.released = group.released;
+    stats.rejected = group.rejected;
+    stats.redelivered = group.redelivered;
+    stats.dead = producer->dead;
+    stats.dropped = producer->dropped;
+    stats.purged = group.purged;
+    stats.lost = group.lost;
+    stats.refused = group.refused;
+    stats.lease_expired = group.lease_expired;
+    stats.suspicions = group.suspicions;
+    stats.crashes = group.crashes;
+    stats.consumers = group.consumers;
+    stats.standby = group.standby;
+    stats.paused = producer->group.paused();
+    return stats;
+}
+
+std::vector<LinkStats> Engine::link_stats() const {
+    std::vector<LinkStats> all;
+    for (const auto& [channel, link] : links_) {
+        if (!link->up()) continue;
+        LinkStats stats;
+        stats.peer = link->session->peer.hex();
+        stats.remote = link->remote;
+        stats.state = link->machine.state() == delivery::Link::State::suspect ? "suspect" : "up";
+        stats.sent_bytes = link->machine.sent_bytes();
+        stats.received_bytes = link->machine.received_bytes();
+        stats.unconfirmed_bytes = link->machine.unconfirmed_bytes();
+        stats.round_trip = link->machine.round_trip();
+        stats.last_heard = now_ - link->machine.last_heard();
+        all.push_back(std::move(stats));
+    }
+    return all;
+}
+
+}  // namespace peermq::detail

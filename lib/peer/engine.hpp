@@ -1,0 +1,221 @@
+#pragma once
+
+/// The peer without sockets, threads and clock: links, sessions, groups and inboxes put together.
+///
+/// Frames come in through net::TransportEvents, leave through net::Transport; records come from
+/// OutStreams, state changes go to the CommitQueue; what arrives goes to InStreams. The simulator runs
+/// this very code over a model of the network and the disk.
+///
+/// Invariants it keeps between its parts: a record is handed to a Group only when it is as durable as
+/// its level asks; a settlement is confirmed to a consumer only when it is stored; a message that failed
+/// is handed out again only when that is stored; every frame of a link carries the receiver's nonce.
+///
+/// Threads: the owner role for everything but the Notifications, which any thread may give.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "delivery/group.hpp"
+#include "delivery/inbox.hpp"
+#include "delivery/link.hpp"
+#include "net/transport.hpp"
+#include "peer/commit_queue.hpp"
+#include "peer/in_batch.hpp"
+#include "peer/in_stream.hpp"
+#include "peer/out_stream.hpp"
+#include "peermq/events.hpp"
+#include "peermq/stats.hpp"
+#include "wire/frames.hpp"
+
+namespace peermq::detail {
+
+struct EngineOptions {
+    base::PeerId peer;
+    base::SessionId session;
+    wire::HostInfo host;
+    std::string agent;
+    std::size_t message_bytes_max = base::limits::message_bytes_max_default;
+    std::uint64_t dead_bytes_max = 0;
+    delivery::LinkOptions link;
+};
+
+/// Where events go; must not call back.
+class EventSink {
+public:
+    virtual ~EventSink() = default;
+    virtual void emit(Event event) = 0;
+    /// A settlement of `stream` was refused: `id` as the Delivery showed it.
+    virtual void refused(const std::shared_ptr<InStream>& stream, std::string id) = 0;
+};
+
+/// What other threads tell the engine; taken at the next step.
+class Notifications {
+public:
+    void stream_advanced(const std::shared_ptr<OutStream>& stream);
+    void committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket);
+    void pull_wants_flush(const std::shared_ptr<InStream>& stream);
+
+private:
+    friend class Engine;
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<OutStream>> advanced_;
+    std::vector<std::shared_ptr<InStream>> pulls_;
+    std::uint64_t ticket_ = 0;
+};
+
+struct Producer;
+struct Consumer;
+struct Session;
+struct LinkState;
+
+class Engine final : public net::TransportEvents {
+public:
+    /// `spool` and `commits` are null for a peer in memory.
+    Engine(EngineOptions options, base::Random& random, net::Transport& transport, spool::Spool* spool,
+           CommitQueue* commits, EventSink& events);
+    ~Engine() override;
+
+    /// Time of all that follows until the next call.
+    void set_now(base::Time now, base::WallTime wall_now);
+
+    // --- queues
+    void add_producer(const std::shared_ptr<OutStream>& stream, delivery::GroupOptions options,
+                      const std::shared_ptr<OutStream>& dead_letters);
+    /// As found in the spool.
+    void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
+    void configure_producer(const OutStream& stream, delivery::GroupOptions options);
+    void add_consumer(const std::shared_ptr<InStream>& stream);
+    void remove_consumer(const InStream& stream);
+    std::uint64_t purge(const OutStream& stream);
+    void pause(const OutStream& stream, bool paused);
+    /// Drops the oldest messages that nobody holds, at least `bytes` of them; returns how many.
+    std::uint64_t drop_oldest(const OutStream& stream, std::uint64_t bytes);
+
+    [[nodiscard]] Notifications& notifications() noexcept { return notifications_; }
+    /// Does all that can be done now: what was notified, what is due, what can be handed out and sent.
+    void step();
+    [[nodiscard]] base::Time next_deadline() const;
+
+    // --- the end
+    /// Nothing more is handed out or taken; pulls give back what nobody has started.
+    void begin_close();
+    /// True when every settlement has been confirmed and nothing is in a handler.
+    [[nodiscard]] bool drained();
+    /// Says BYE on every link.
+    void say_bye();
+
+    // --- looking
+    [[nodiscard]] PushStats push_stats(const OutStream& stream) const;
+    [[nodiscard]] std::vector<LinkStats> link_stats() const;
+    [[nodiscard]] std::uint64_t rejected_links() const noexcept { return rejected_links_; }
+    [[nodiscard]] std::uint64_t protocol_errors() const noexcept { return protocol_errors_; }
+    [[nodiscard]] const delivery::Group& group(const OutStream& stream) const;
+    void check_invariants() const;
+
+    // --- net::TransportEvents
+    void opened(net::ChannelId channel, net::TargetId target, std::string_view remote) override;
+    void received(net::ChannelId channel, net::Received frame) override;
+    void lost(net::ChannelId channel, net::LossReason reason, std::string_view text) override;
+    void attempt_failed(net::TargetId target, net::LossReason reason, std::string_view text) override;
+    void process_ended(std::uint64_t watch) override;
+
+private:
+    class HandOut;
+
+    // links and sessions: engine_links.cpp
+    void on_hello(LinkState& link, const wire::Hello& hello);
+    void attach(LinkState& link);
+    void detach(LinkState& link);
+    void end_session(Session& session, bool crashed, std::string_view why);
+    void reject(LinkState& link, wire::RejectCode code, const std::string& text);
+    void protocol_error(LinkState& link, const std::string& text);
+    void close_link(LinkState& link, std::string_view why);
+    void on_frame(LinkState& link, const wire::Frame& frame, const net::Received& received);
+    void on_ping(LinkState& link, const wire::Ping& ping);
+    void on_pong(LinkState& link, const wire::Pong& pong);
+    void send(LinkState& link, std::uint32_t handle, const wire::Body& body);
+    void send_data(LinkState& link, std::vector<std::byte> head, base::ByteSpan records,
+                   std::shared_ptr<const void> pin);
+    void flush_pending(LinkState& link);
+    void tick_links();
+    void drop_closed_links();
+    [[nodiscard]] wire::Hello make_hello(const LinkState& link) const;
+
+    // sending side: engine_producer.cpp
+    void on_want(LinkState& link, const wire::Want& want);
+    void offer(LinkState& link, std::uint32_t want, Producer& producer);
+    void on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant);
+    void on_held(LinkState& link, std::uint32_t handle, const wire::Held& held);
+    void on_settle(LinkState& link, std::uint32_t handle, const wire::Settle& settle);
+    void on_renew(LinkState& link, std::uint32_t handle, const wire::Renew& renew);
+    [[nodiscard]] bool same_epoch(const Producer& producer, const wire::HeldRun& held);
+    void pump(Producer& producer);
+    bool hand_out(Producer& producer);
+    void send_assignments(Producer& producer, std::vector<delivery::Assignment>& assignments);
+    void send_batch(LinkState& link, std::uint32_t handle, Producer& producer,
+                    const std::vector<delivery::Assignment>& assignments);
+    void send_fragments(LinkState& link, std::uint32_t handle, const delivery::Assignment& assignment,
+                        base::Epoch epoch, base::ByteSpan record, const std::shared_ptr<const void>& pin);
+    void store_facts(Producer& producer);
+    bool move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead);
+    void limit_dead_letters(Producer& producer);
+    void store_mark(Producer& producer);
+    void announce_readiness(Producer& producer);
+    void send_confirm(Producer& producer, delivery::ConsumerId consumer, std::uint64_t number,
+                      std::vector<delivery::RefusedRun> refused);
+    void when_stored(std::uint64_t ticket, std::function<void()> action);
+    void wake(Producer& producer);
+    void tick_producers();
+    [[nodiscard]] Producer* find(const OutStream& stream) const;
+
+    // receiving side: engine_consumer.cpp
+    void send_wants(LinkState& link, const Consumer& consumer);
+    void on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer);
+    void on_unoffer(LinkState& link, std::uint32_t handle);
+    void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch, const net::Received& received);
+    void on_fragment(LinkState& link, std::uint32_t handle, const wire::Fragment& fragment);
+    void on_confirm(LinkState& link, std::uint32_t handle, const wire::Confirm& confirm);
+    void flush_pull(Consumer& consumer);
+    void note_heard(LinkState& link, base::Time heard_at);
+    void tick_consumers();
+
+    EngineOptions options_;
+    base::Random& random_;
+    net::Transport& transport_;
+    spool::Spool* spool_;
+    CommitQueue* commits_;
+    EventSink& events_;
+    base::Time now_{};
+    base::WallTime wall_now_{};
+
+    Notifications notifications_;
+    std::map<const OutStream*, std::unique_ptr<Producer>> producers_;
+    std::map<std::string, Producer*, std::less<>> producers_by_name_;
+    std::vector<std::unique_ptr<Consumer>> consumers_;
+    std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;
+    std::map<base::SessionId, std::unique_ptr<Session>> sessions_;
+    std::map<net::TargetId, base::SessionId> target_sessions_;
+    std::deque<Producer*> active_;        ///< may have something to hand out
+    struct Stored {
+        std::uint64_t ticket;
+        std::function<void()> action;
+    };
+    std::deque<Stored> awaiting_store_;   ///< by ticket
+    std::vector<net::ChannelId> closed_links_;
+    std::uint64_t next_id_ = 1;           ///< consumers, sources, watches
+    std::uint64_t rejected_links_ = 0;
+    std::uint64_t protocol_errors_ = 0;
+    base::Time tick_at_{};
+    bool closing_ = false;
+};
+
+}  // namespace peermq::detail

@@ -1,0 +1,121 @@
+#include "peer/event_queue.hpp"
+
+#include <signal.h>
+
+#include <array>
+
+namespace peermq {
+
+std::string_view to_string(EventKind kind) noexcept {
+    switch (kind) {
+        case EventKind::peer_up: return "peer_up";
+        case EventKind::peer_down: return "peer_down";
+        case EventKind::peer_rejected: return "peer_rejected";
+        case EventKind::link_suspect: return "link_suspect";
+        case EventKind::connect_failed: return "connect_failed";
+        case EventKind::ack_refused: return "ack_refused";
+        case EventKind::damage: return "damage";
+        case EventKind::io_error: return "io_error";
+        case EventKind::quota: return "quota";
+        case EventKind::dead_letter: return "dead_letter";
+        case EventKind::dropped: return "dropped";
+    }
+    return "unknown";
+}
+
+namespace detail {
+namespace {
+
+constexpr std::size_t kWaitingMax = 10000;
+
+LogLevel level_of(EventKind kind) {
+    switch (kind) {
+        case EventKind::peer_up:
+        case EventKind::peer_down: return LogLevel::info;
+        case EventKind::connect_failed: return LogLevel::debug;
+        case EventKind::damage:
+        case EventKind::io_error: return LogLevel::error;
+        default: return LogLevel::warning;
+    }
+}
+
+}  // namespace
+
+EventQueue::EventQueue(EventCallback on_event, LogSink log) : on_event_(std::move(on_event)), log_(std::move(log)) {}
+
+EventQueue::~EventQueue() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+}
+
+void EventQueue::emit(Event event) {
+    if (!on_event_ && !log_) return;
+    post([this, event = std::move(event)] { deliver(event); });
+}
+
+void EventQueue::refused(const std::shared_ptr<InStream>& stream, std::string id) {
+    const auto callback = stream->on_refused();
+    if (!callback) return;
+    post([callback, id = std::move(id)] { callback(id); });
+}
+
+void EventQueue::post(std::function<void()> call) {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    if (calls_.size() >= kWaitingMax) {
+        ++overflowed_;
+        return;
+    }
+    calls_.push_back(std::move(call));
+    if (!thread_.joinable()) {
+        // The application's signals are not for our threads.
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        thread_ = std::thread([this] { run(); });
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    changed_.notify_all();
+}
+
+void EventQueue::flush(base::Duration timeout) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, timeout, [this] { return calls_.empty() && !busy_; });
+}
+
+void EventQueue::run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return stopping_ || !calls_.empty(); });
+        if (calls_.empty()) return;
+        const std::function<void()> call = std::move(calls_.front());
+        calls_.pop_front();
+        busy_ = true;
+        lock.unlock();
+        try {
+            call();
+        } catch (...) {
+            // A callback must not end the thread that serves all others; there is nobody to tell.
+        }
+        lock.lock();
+        busy_ = false;
+        changed_.notify_all();
+    }
+}
+
+void EventQueue::deliver(const Event& event) const {
+    if (on_event_) on_event_(event);
+    if (!log_) return;
+    std::string line(to_string(event.kind));
+    if (!event.queue.empty()) line += " queue=" + event.queue;
+    if (!event.peer.empty()) line += " peer=" + event.peer.substr(0, 8);
+    log_(level_of(event.kind), line + ": " + event.text);
+}
+
+}  // namespace detail
+}  // namespace peermq

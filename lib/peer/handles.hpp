@@ -1,0 +1,33 @@
+#pragma once
+
+/// What the public handles hold: shared by lib/peer and the patterns.
+
+#include <chrono>
+#include <memory>
+
+#include "base/clock.hpp"
+#include "peer/in_stream.hpp"
+#include "peer/out_stream.hpp"
+#include "peer/runtime.hpp"
+#include "peermq/peer.hpp"
+
+namespace peermq {
+
+class Peer::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+};
+
+class Push::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::OutStream> stream;
+};
+
+class Pull::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::InStream> stream;
+};
+
+}  // namespace peermq

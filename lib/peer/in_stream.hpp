@@ -1,0 +1,101 @@
+#pragma once
+
+/// One Pull inside: its Inbox behind a lock, taken by application threads (receive, settle) and by the
+/// engine (arrivals, windows, frames to send).
+///
+/// Threads: any. The lock is held for no longer than one step of the Inbox.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "delivery/inbox.hpp"
+#include "peermq/delivery.hpp"
+
+namespace peermq::detail {
+
+class InStream;
+
+/// What a Pull asks of its peer.
+class InStreamHost {
+public:
+    virtual ~InStreamHost() = default;
+    /// Something waits to be sent for this pull: at once, or within about a millisecond.
+    virtual void flush_wanted(InStream& stream, bool at_once) = 0;
+    /// Runs the peer in the calling thread until `done` says so, `deadline` passes, or another thread does
+    /// so already (then false at once).
+    virtual bool drive(const std::function<bool()>& done, base::Time deadline) = 0;
+    /// Throws Error invalid_state in a forked child.
+    virtual void check_process() const = 0;
+};
+
+class InStream : public std::enable_shared_from_this<InStream> {
+public:
+    InStream(std::string queue, delivery::InboxOptions options, bool single_producer, InStreamHost& host,
+             base::Clock& clock);
+
+    // --- the application
+    [[nodiscard]] std::optional<delivery::Item> receive(base::Time deadline);
+    /// Throws Error closed after the peer's end. False when the message is no longer held here.
+    bool settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
+                std::optional<base::Duration> delay, std::string_view reason);
+    [[nodiscard]] delivery::Outcome outcome(delivery::SourceId source, base::Seq seq);
+    [[nodiscard]] delivery::Outcome wait_outcome(delivery::SourceId source, base::Seq seq, base::Time deadline);
+    void stop();
+    [[nodiscard]] bool stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
+    void set_concurrency(std::uint32_t concurrency);
+    void count_unsettled_drop() noexcept { unsettled_drops_.fetch_add(1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t unsettled_drops() const noexcept { return unsettled_drops_.load(); }
+    void set_on_refused(std::function<void(const std::string&)> callback);
+    [[nodiscard]] std::function<void(const std::string&)> on_refused();
+
+    // --- the engine
+    /// Calls `use(inbox)` under the lock, then wakes whoever waits for what may have changed.
+    template <typename Use>
+    auto with_inbox(Use&& use) {
+        struct Waker {
+            InStream& stream;
+            ~Waker() {
+                if (stream.waiters_ > 0) stream.changed_.notify_all();
+            }
+        };
+        const std::lock_guard lock(mutex_);
+        const Waker waker{*this};
+        return use(inbox_);
+    }
+    /// The peer is closed: nothing can be settled any more.
+    void close();
+    [[nodiscard]] delivery::InboxStats stats();
+
+    [[nodiscard]] const std::string& queue() const noexcept { return queue_; }
+    [[nodiscard]] base::Time now() { return clock_.now(); }
+    [[nodiscard]] bool single_producer() const noexcept { return single_producer_; }
+    /// Set while the stream stands in the engine's list of pulls to flush.
+    std::atomic<bool> listed{false};
+
+private:
+    [[nodiscard]] bool has_ready();
+
+    const std::string queue_;
+    const bool single_producer_;
+    InStreamHost& host_;
+    base::Clock& clock_;
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int waiters_ = 0;
+    delivery::Inbox inbox_;
+    bool closed_ = false;
+    std::function<void(const std::string&)> on_refused_;
+    std::atomic<bool> stopped_{false};
+    std::atomic<std::uint64_t> unsettled_drops_{0};
+};
+
+}  // namespace peermq::detail

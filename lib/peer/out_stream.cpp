@@ -1,0 +1,273 @@
+#include "peer/out_stream.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+
+namespace peermq::detail {
+namespace {
+
+/// Waiting threads look again this often: room may come from the disk, which nobody announces.
+constexpr auto kRoomPollInterval = std::chrono::milliseconds(100);
+
+}  // namespace
+
+OutStream::OutStream(OutStreamConfig config, StreamHost& host, base::Clock& clock)
+    : config_(std::move(config)),
+      host_(host),
+      clock_(clock),
+      seed_(record::Seed::of(config_.id, config_.epoch)) {}
+
+void OutStream::recover(base::Seq end, const base::RunSet& settled) {
+    const Lock lock(mutex_);
+    accepted_end_ = written_end_ = durable_end_ = end;
+    settled_ = settled;
+    set_handable();
+}
+
+std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when_full) {
+    const std::size_t bytes = record::encoded_size(record);
+    if (bytes > config_.message_bytes_max) {
+        throw Error(ErrorCode::too_large, "message of " + std::to_string(bytes) + " bytes (with its properties) for queue \"" +
+                                              config_.name + "\" exceeds message_bytes_max of " +
+                                              std::to_string(config_.message_bytes_max));
+    }
+    record.enqueued = clock_.wall_now();
+    record.epoch = config_.epoch.counter;
+    base::Seq seq = 0;
+    {
+        Lock lock(mutex_);
+        throw_if_unusable();
+        if (!take_quota(lock, bytes, when_full)) return std::nullopt;
+        seq = record.seq = accepted_end_ + 1;
+        chunk_for(bytes).append(record, bytes, seed_);
+        accepted_end_ = seq;
+        bytes_ += bytes;
+        ++posted_;
+        if (!stored()) set_handable();
+    }
+    // The flag spares the host a call per message. It is cleared before pending records are looked for
+    // under our lock, so whoever finds it set here has its record taken by that look.
+    if (!listed.load(std::memory_order_relaxed) && !listed.exchange(true)) {
+        host_.records_pending(shared_from_this());
+    }
+    return seq;
+}
+
+bool OutStream::has_room(std::uint64_t bytes) const {
+    // One message is always allowed, or a large one could never pass a small quota.
+    return bytes_ == 0 || bytes_ + bytes <= config_.memory_bytes_max;
+}
+
+bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) {
+    const auto admitted = [&] { return stored() ? host_.reserve(*this, bytes) : has_room(bytes); };
+    if (when_full == WhenFull::never_full) return true;
+    while (!admitted()) {
+        if (when_full == WhenFull::return_nothing) return false;
+        if (config_.overflow == Overflow::error) {
+            throw Error(ErrorCode::quota, "queue \"" + config_.name + "\" is full (" + std::to_string(bytes) +
+                                              " more bytes asked for); consume, purge, or raise the limit");
+        }
+        lock.unlock();
+        const bool again = host_.make_room(*this, bytes);
+        lock.lock();
+        throw_if_unusable();
+        if (again) continue;
+        ++waiters_;
+        changed_.wait_for(lock, kRoomPollInterval);
+        --waiters_;
+        throw_if_unusable();
+    }
+    return true;
+}
+
+Chunk& OutStream::chunk_for(std::size_t bytes) {
+    if (!tail_ || !tail_->fits(bytes)) {
+        tail_ = std::make_shared<Chunk>(accepted_end_ + 1, config_.epoch, std::max(bytes, config_.chunk_bytes));
+        chunks_.emplace_hint(chunks_.end(), accepted_end_ + 1, tail_);
+    }
+    return *tail_;
+}
+
+void OutStream::throw_if_unusable() const {
+    if (failure_) throw *failure_;
+    if (closed_) throw Error(ErrorCode::closed, "queue \"" + config_.name + "\": its peer is closed");
+}
+
+void OutStream::set_handable() {
+    switch (config_.durability) {
+        case Durability::memory: handable_end_.store(accepted_end_, std::memory_order_release); break;
+        case Durability::os: handable_end_.store(written_end_, std::memory_order_release); break;
+        case Durability::disk: handable_end_.store(durable_end_, std::memory_order_release); break;
+    }
+}
+
+bool OutStream::reached(Until until, base::Seq seq) const {
+    if (until == Until::durable) return seq <= handable_end_.load(std::memory_order_relaxed);
+    return settled_.contains(seq);
+}
+
+bool OutStream::done(Until until, base::Seq seq) {
+    const Lock lock(mutex_);
+    return reached(until, seq);
+}
+
+base::Seq OutStream::accepted_end() {
+    const Lock lock(mutex_);
+    return accepted_end_;
+}
+
+bool OutStream::all_reached(Until until, base::Seq end) const {
+    if (until == Until::durable) return reached(until, end);
+    return end == 0 || settled_.count_in({1, end}) == end;
+}
+
+template <typename Condition>
+bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline, Condition&& reached_now) {
+    while (!reached_now()) {
+        throw_if_unusable();
+        if (stored() && stored_end > written_end_) {
+            lock.unlock();
+            const bool committed = host_.commit_now();
+            lock.lock();
+            if (committed || reached_now()) continue;
+        }
+        const base::Time now = clock_.now();
+        if (now >= deadline) return false;
+        ++waiters_;
+        // Bounded, since somebody else's commit may end without having taken our record.
+        changed_.wait_for(lock, std::min<base::Duration>(deadline - now, kRoomPollInterval));
+        --waiters_;
+    }
+    return true;
+}
+
+bool OutStream::wait(Until until, base::Seq seq, base::Time deadline) {
+    Lock lock(mutex_);
+    return wait_for(lock, seq, deadline, [&] { return reached(until, seq); });
+}
+
+bool OutStream::wait_all(Until until, base::Time deadline) {
+    Lock lock(mutex_);
+    if (failure_) throw *failure_;
+    const base::Seq end = accepted_end_;
+    return wait_for(lock, end, deadline, [&] { return all_reached(until, end); });
+}
+
+std::optional<spool::StreamPart> OutStream::collect(std::size_t bytes_max) {
+    const Lock lock(mutex_);
+    if (written_end_ == accepted_end_) return std::nullopt;
+    spool::StreamPart part;
+    part.stream = config_.index;
+    part.run = {written_end_ + 1, written_end_};
+    std::size_t bytes = 0;
+    for (auto it = std::prev(chunks_.upper_bound(written_end_ + 1)); it != chunks_.end(); ++it) {
+        const base::Run run{std::max(it->second->run().first, written_end_ + 1), it->second->run().last};
+        const base::ByteSpan span = it->second->bytes(run);
+        if (bytes > 0 && bytes + span.size() > bytes_max) break;
+        part.bytes.push_back(span);
+        part.pins.push_back(it->second);
+        part.run.last = run.last;
+        bytes += span.size();
+    }
+    return part;
+}
+
+bool OutStream::written(base::Run run) {
+    const Lock lock(mutex_);
+    PEERMQ_ASSERT(run.first == written_end_ + 1);
+    written_end_ = run.last;
+    if (config_.durability == Durability::os) {
+        set_handable();
+        if (waiters_ > 0) changed_.notify_all();
+    }
+    return written_end_ != accepted_end_;
+}
+
+void OutStream::durable(base::Seq end) {
+    const Lock lock(mutex_);
+    durable_end_ = std::max(durable_end_, end);
+    set_handable();
+    trim_cache();
+    if (waiters_ > 0) changed_.notify_all();
+}
+
+void OutStream::fail(ErrorCode code, const std::string& text) {
+    const Lock lock(mutex_);
+    if (!failure_) failure_.emplace(code, text);
+    changed_.notify_all();
+}
+
+void OutStream::close() {
+    const Lock lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+}
+
+OutStream::Cached OutStream::chunk_of(base::Seq seq) {
+    const Lock lock(mutex_);
+    auto it = chunks_.upper_bound(seq);
+    if (it == chunks_.begin()) return {};
+    --it;
+    const base::Run run = it->second->run();
+    if (!run.contains(seq)) return {};
+    return {it->second, run};
+}
+
+void OutStream::configure(Durability durability, Overflow overflow) {
+    const Lock lock(mutex_);
+    PEERMQ_ASSERT((durability == Durability::memory) == (config_.durability == Durability::memory));
+    config_.durability = durability;
+    config_.overflow = overflow;
+    set_handable();
+}
+
+void OutStream::settle(base::Run run) {
+    const Lock lock(mutex_);
+    if (settled_.add(run) == 0) return;
+    auto it = chunks_.upper_bound(run.first);
+    if (it != chunks_.begin()) --it;
+    while (it != chunks_.end() && it->second->run().first <= run.last) {
+        Chunk& chunk = *it->second;
+        const base::Run whole = chunk.run();
+        const base::Run part{std::max(whole.first, run.first), std::min(whole.last, run.last)};
+        chunk.settled += part.count();
+        // The tail goes too once all that it holds is settled: an idle queue holds no memory.
+        if (chunk.settled == whole.count()) {
+            bytes_ -= chunk.used();
+            if (tail_ == it->second) tail_.reset();
+            it = chunks_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+    if (waiters_ > 0) changed_.notify_all();
+}
+
+void OutStream::trim_cache() {
+    if (!stored()) return;
+    // Oldest first: what lags so far behind reads from the log.
+    while (bytes_ > config_.cache_bytes && chunks_.size() > 1) {
+        const auto oldest = chunks_.begin();
+        if (oldest->second->run().last > std::min(durable_end_, handable_end_.load())) break;
+        bytes_ -= oldest->second->used();
+        chunks_.erase(oldest);
+    }
+}
+
+void OutStream::wake_blocked() {
+    const Lock lock(mutex_);
+    if (waiters_ > 0) changed_.notify_all();
+}
+
+std::uint64_t OutStream::posted() {
+    const Lock lock(mutex_);
+    return posted_;
+}
+
+std::uint64_t OutStream::memory_bytes() {
+    const Lock lock(mutex_);
+    return bytes_;
+}
+
+}  // namespace peermq::detail

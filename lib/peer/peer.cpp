@@ -1,0 +1,43 @@
+#include "peermq/peer.hpp"
+
+#include "peer/handles.hpp"
+#include "peer/runtime.hpp"
+
+namespace peermq {
+
+Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
+    impl_->runtime = std::make_shared<detail::Runtime>(std::move(options));
+}
+
+Peer::Peer(Peer&&) noexcept = default;
+
+Peer& Peer::operator=(Peer&& other) noexcept {
+    if (this != &other) {
+        Peer ended(std::move(*this));
+        impl_ = std::move(other.impl_);
+    }
+    return *this;
+}
+
+Peer::~Peer() {
+    // Pushes and Pulls may still hold the runtime; it must end now all the same.
+    if (impl_) impl_->runtime->close_by_destructor();
+}
+
+std::string Peer::bind(std::string_view endpoint) { return impl_->runtime->bind(endpoint); }
+
+void Peer::connect(std::string_view endpoint) { impl_->runtime->connect(endpoint); }
+
+bool Peer::close(std::chrono::nanoseconds deadline) {
+    impl_->runtime->check_process();
+    return impl_->runtime->close(deadline);
+}
+
+std::string Peer::id() const { return impl_->runtime->id().hex(); }
+
+PeerStats Peer::stats() const {
+    impl_->runtime->check_process();
+    return impl_->runtime->stats();
+}
+
+}  // namespace peermq

@@ -1,0 +1,314 @@
+#include "peer/runtime.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "peermq/version.hpp"
+
+namespace peermq::detail {
+namespace {
+
+/// Starts a thread that takes no signals: they are the application's.
+template <typename Work>
+std::thread start_thread(Work&& work) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread thread(std::forward<Work>(work));
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread;
+}
+
+delivery::GroupOptions group_options(const PushOptions& options) {
+    delivery::GroupOptions group;
+    group.lease_duration = options.lease;
+    group.max_attempts = options.max_attempts;
+    group.retry_wait_min = options.retry_wait_min;
+    group.retry_wait_max = options.retry_wait_max;
+    group.max_consumers = options.max_consumers;
+    group.ack_required = options.ack_required;
+    return group;
+}
+
+void check_queue_name(std::string_view name) {
+    const auto fail = [&](const std::string& why) {
+        throw Error(ErrorCode::invalid_argument, "queue name \"" + std::string(name.substr(0, 64)) + "\": " + why);
+    };
+    if (name.empty()) fail("it is empty");
+    if (name.size() > base::limits::stream_name_bytes_max) fail("longer than 255 bytes");
+    for (const char c : name) {
+        if (c <= ' ' || c > '~') fail("only printable ASCII characters without space are possible");
+    }
+}
+
+void check_push_options(const PushOptions& options, bool has_spool) {
+    const auto require = [](bool holds, const std::string& what) {
+        if (!holds) throw Error(ErrorCode::invalid_argument, what);
+    };
+    require(options.lease >= std::chrono::seconds(6), "PushOptions::lease: at least 6 s, or a slow link costs leases");
+    require(options.retry_wait_min.count() >= 0, "PushOptions::retry_wait_min: must not be negative");
+    require(options.retry_wait_max >= options.retry_wait_min, "PushOptions::retry_wait_max: below retry_wait_min");
+    require(options.memory_bytes_max >= 1024, "PushOptions::memory_bytes_max: at least 1,024 bytes");
+    if (options.durability.value_or(Durability::memory) != Durability::memory && !has_spool) {
+        throw Error(ErrorCode::unsupported, "durability os and disk need a spool: set PeerOptions::spool");
+    }
+}
+
+bool same_options(const PushOptions& a, const PushOptions& b) {
+    return a.durability == b.durability && a.overflow == b.overflow && a.memory_bytes_max == b.memory_bytes_max &&
+           a.max_attempts == b.max_attempts && a.retry_wait_min == b.retry_wait_min &&
+           a.retry_wait_max == b.retry_wait_max && a.lease == b.lease && a.max_consumers == b.max_consumers &&
+           a.ack_required == b.ack_required;
+}
+
+std::string describe(const spool::Damage& damage) {
+    std::string text = damage.text;
+    if (!damage.path.empty()) text += " [" + damage.path + " offset " + std::to_string(damage.offset) + "]";
+    return text;
+}
+
+}  // namespace
+
+Runtime::Runtime(PeerOptions options)
+    : options_(std::move(options)),
+      process_generation_(process_generation()),
+      events_(options_.on_event, options_.log) {
+    if (options_.message_bytes_max < 1024 || options_.message_bytes_max > base::limits::message_bytes_max_ceiling) {
+        throw Error(ErrorCode::invalid_argument, "message_bytes_max of " + std::to_string(options_.message_bytes_max) +
+                                                     ": from 1,024 bytes to 1 GiB are possible");
+    }
+    peer_ = random_.id<base::PeerId>();
+    if (!options_.spool.empty()) open_spool();
+    network_ = std::make_unique<net::Network>(
+        net::NetworkOptions{1, base::limits::frame_bytes_max, base::limits::reconnect_wait_min,
+                            base::limits::reconnect_wait_max},
+        clock_, random_);
+    EngineOptions engine;
+    engine.peer = peer_;
+    engine.session = random_.id<base::SessionId>();
+    engine.host = host_info();
+    engine.agent = "peermq " + std::string(kVersion);
+    engine.message_bytes_max = options_.message_bytes_max;
+    engine.dead_bytes_max = options_.dead_bytes_max;
+    engine_ = std::make_unique<Engine>(std::move(engine), random_, *network_, spool_.get(), commits_.get(), events_);
+    recover_streams();
+    start_threads();
+}
+
+void Runtime::close_by_destructor() noexcept {
+    if (process_generation() != process_generation_) return;
+    try {
+        (void)close(options_.close_timeout);
+    } catch (const std::exception& error) {
+        events_.emit({EventKind::io_error, "", "", 1, std::string("closing failed: ") + error.what()});
+    }
+}
+
+Runtime::~Runtime() {
+    if (process_generation() != process_generation_) {
+        // A forked child: the threads are not here and the sockets are the parent's. Leave everything be.
+        (void)network_.release();
+        (void)spool_.release();
+        for (std::thread* thread : {&background_, &committer_, &keeper_}) {
+            if (thread->joinable()) thread->detach();
+        }
+        return;
+    }
+    close_by_destructor();
+}
+
+void Runtime::open_spool() {
+    spool::SpoolOptions options;
+    options.segment_bytes = options_.segment_bytes;
+    options.max_bytes = options_.spool_bytes_max;
+    options.dead_bytes_max = options_.dead_bytes_max;
+    options.free_bytes_min = options_.free_bytes_min;
+    options.message_bytes_max = options_.message_bytes_max;
+    const auto report = [this](const spool::Damage& damage) {
+        damage_.fetch_add(1, std::memory_order_relaxed);
+        events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
+    };
+    spool_ = spool::Spool::open(files_, clock_, random_, options_.spool, options, report);
+    peer_ = spool_->peer();
+    commits_ = std::make_unique<CommitQueue>(*spool_, clock_, *this);
+}
+
+void Runtime::recover_streams() {
+    if (!spool_) return;
+    for (const spool::Damage& damage : spool_->recovery().damage) {
+        damage_.fetch_add(1, std::memory_order_relaxed);
+        events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
+    }
+    engine_->set_now(clock_.now(), clock_.wall_now());
+    for (const spool::RecoveredStream& recovered : spool_->take_recovered()) {
+        const bool dead = recovered.info.kind == spool::StreamKind::dead;
+        if (!dead && recovered.info.kind != spool::StreamKind::queue) continue;
+        std::shared_ptr<OutStream> stream;
+        if (const auto it = pushes_.find(recovered.info.name); it != pushes_.end()) {
+            stream = it->second;  // dead letters whose queue came first
+        } else if (dead) {
+            stream = make_stream(recovered.info.name, recovered.info.kind, Durability::disk, {});
+            engine_->add_producer(stream, {}, nullptr);
+        } else {
+            stream = make_queue(recovered.info.name, Durability::disk, {});
+        }
+        base::RunSet settled;
+        for (const spool::GroupState& group : recovered.groups) {
+            if (group.group == 0) settled = group.settled;
+        }
+        stream->recover(recovered.end, settled);
+        engine_->recover_producer(*stream, recovered);
+    }
+}
+
+void Runtime::start_threads() {
+    background_ = start_thread([this] { run_background(); });
+    if (!spool_) return;
+    committer_ = start_thread([this] { commits_->run(); });
+    keeper_ = start_thread([this] { run_keeper(); });
+}
+
+// --- endpoints and queues
+
+std::string Runtime::bind(std::string_view text) {
+    check_process();
+    const net::Endpoint endpoint = net::Endpoint::parse(text, true);
+    if (!endpoint.is_loopback() && !options_.insecure) {
+        throw Error(ErrorCode::denied, "bind of \"" + std::string(text) +
+                                           "\" would let other hosts in without encryption: bind 127.0.0.1, or set "
+                                           "PeerOptions::insecure if the network is trusted");
+    }
+    std::string bound = with_engine([&](Engine&) { return network_->bind(endpoint); });
+    kick();
+    return bound;
+}
+
+void Runtime::connect(std::string_view text) {
+    check_process();
+    const net::Endpoint endpoint = net::Endpoint::parse(text, false);
+    with_engine([&](Engine&) { (void)network_->connect(endpoint); });
+    kick();
+}
+
+std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::StreamKind kind, Durability durability,
+                                                const PushOptions& options) {
+    OutStreamConfig config;
+    config.name = std::string(name);
+    config.kind = kind;
+    config.durability = durability;
+    config.overflow = options.overflow;
+    config.memory_bytes_max = options.memory_bytes_max;
+    config.message_bytes_max = options_.message_bytes_max;
+    config.cache_bytes = 8 * base::limits::kMiB;
+    if (durability == Durability::memory) {
+        config.id = random_.id<base::StreamId>();
+        config.epoch = {1, random_.next()};
+        // A small quota is given back in small steps.
+        config.chunk_bytes = std::clamp<std::size_t>(options.memory_bytes_max / 8, 4096, base::limits::chunk_bytes);
+    } else {
+        const spool::StreamInfo info = spool_->stream(kind, name);
+        config.id = info.id;
+        config.index = info.index;
+        config.epoch = spool_->epoch();
+        config.chunk_bytes = base::limits::chunk_bytes;
+    }
+    return pushes_.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_)).first->second;
+}
+
+std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability durability,
+                                               const PushOptions& options) {
+    const std::string dead_name = std::string(name) + ".dead";
+    std::shared_ptr<OutStream> dead;
+    if (const auto it = pushes_.find(dead_name); it != pushes_.end()) {
+        dead = it->second;
+    } else {
+        const Durability level = durability == Durability::memory ? durability : Durability::disk;
+        dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
+        engine_->add_producer(dead, {}, nullptr);
+    }
+    const std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue, durability, options);
+    engine_->add_producer(stream, group_options(options), dead);
+    return stream;
+}
+
+std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const PushOptions& options) {
+    check_process();
+    check_queue_name(queue);
+    if (queue.ends_with(".dead")) {
+        throw Error(ErrorCode::invalid_argument,
+                    "queue name \"" + std::string(queue) + "\": names ending in .dead are for dead letters");
+    }
+    check_push_options(options, spool_ != nullptr);
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
+    const Durability durability = options.durability.value_or(spool_ ? Durability::disk : Durability::memory);
+    const auto opened = push_options_.find(queue);
+    if (opened != push_options_.end()) {
+        if (!same_options(opened->second, options)) {
+            throw Error(ErrorCode::invalid_state,
+                        "queue \"" + std::string(queue) + "\" is open in this peer with other options");
+        }
+        return pushes_.find(queue)->second;
+    }
+    const auto recovered = pushes_.find(queue);
+    if (recovered == pushes_.end()) {
+        auto stream = with_engine([&](Engine&) { return make_queue(queue, durability, options); });
+        push_options_.emplace(queue, options);
+        return stream;
+    }
+    if (durability == Durability::memory) {
+        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
+                                                  "\" is kept in the spool: durability memory is not possible for it");
+    }
+    recovered->second->configure(durability, options.overflow);
+    with_engine([&](Engine& engine) { engine.configure_producer(*recovered->second, group_options(options)); });
+    push_options_.emplace(queue, options);
+    return recovered->second;
+}
+
+std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullOptions& options) {
+    check_process();
+    check_queue_name(queue);
+    if (options.prefetch == 0 || options.prefetch > base::limits::prefetch_max) {
+        throw Error(ErrorCode::invalid_argument,
+                    "PullOptions::prefetch of " + std::to_string(options.prefetch) + ": 1 to 1,000,000 are possible");
+    }
+    if (options.concurrency == 0) throw Error(ErrorCode::invalid_argument, "PullOptions::concurrency: at least 1");
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
+    if (pulls_.contains(queue)) {
+        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
+                                                  "\" is pulled by this peer already: share that Pull between threads");
+    }
+    delivery::InboxOptions inbox;
+    inbox.prefetch = options.prefetch;
+    inbox.prefetch_bytes = options.prefetch_bytes;
+    inbox.concurrency = options.concurrency;
+    inbox.max_processing = options.max_processing;
+    auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer, *this, clock_);
+    pulls_.emplace(queue, stream);
+    with_engine([&](Engine& engine) { engine.add_consumer(stream); });
+    nudge();
+    return stream;
+}
+
+void Runtime::close_pull(const std::shared_ptr<InStream>& stream) {
+    stream->stop();
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) return;
+    // What is in handlers is still settled through the engine; the name is free again once nothing is.
+    retired_pulls_.push_back(stream);
+    pulls_.erase(stream->queue());
+    with_engine([&](Engine& engine) {
+        std::erase_if(retired_pulls_, [&](const std::shared_ptr<InStream>& retired) {
+            const bool drained =
+                retired->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); });
+            if (drained) engine.remove_consumer(*retired);
+            return drained;
+        });
+    });
+}
+
+}  // namespace peermq::detail

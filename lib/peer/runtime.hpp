@@ -1,0 +1,162 @@
+#pragma once
+
+/// A living peer: the engine with real sockets, files, time and threads.
+///
+/// Two roles, neither bound to a thread. The *owner role* (a mutex, so a full fence) may touch the engine
+/// and the sockets; whoever has something for the engine takes it for one step. The *driver* waits for
+/// the sockets: a thread in receive() when there is one, so that a message needs no hand-over between
+/// threads, else the background thread. Waiting happens outside the owner role, so the committer, for
+/// example, sends what it has just made durable by itself.
+///
+/// Threads: background (drives when nobody else does), committer (stores what is pending), keeper
+/// (prepares and retires segments); one for event callbacks when there are any.
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.hpp"
+#include "base/file_system.hpp"
+#include "base/random.hpp"
+#include "net/network.hpp"
+#include "peer/commit_queue.hpp"
+#include "peer/engine.hpp"
+#include "peer/event_queue.hpp"
+#include "peer/in_stream.hpp"
+#include "peer/out_stream.hpp"
+#include "peermq/options.hpp"
+#include "peermq/stats.hpp"
+#include "spool/spool.hpp"
+
+namespace peermq::detail {
+
+class Runtime final : public StreamHost, public InStreamHost, public CommitListener {
+public:
+    explicit Runtime(PeerOptions options);
+    ~Runtime() override;
+
+    std::string bind(std::string_view endpoint);
+    void connect(std::string_view endpoint);
+    [[nodiscard]] std::shared_ptr<OutStream> open_push(std::string_view queue, const PushOptions& options);
+    [[nodiscard]] std::shared_ptr<InStream> open_pull(std::string_view queue, const PullOptions& options);
+    void close_pull(const std::shared_ptr<InStream>& stream);
+    /// See Peer::close(). Later calls return what the first one did.
+    bool close(base::Duration timeout);
+    /// The same with PeerOptions::close_timeout; in a forked child it leaves everything be.
+    void close_by_destructor() noexcept;
+
+    std::uint64_t purge(const OutStream& stream);
+    void pause(const OutStream& stream, bool paused);
+    [[nodiscard]] PushStats push_stats(OutStream& stream);
+    [[nodiscard]] PullStats pull_stats(InStream& stream);
+    [[nodiscard]] PeerStats stats();
+    [[nodiscard]] base::PeerId id() const noexcept { return peer_; }
+    [[nodiscard]] base::Clock& clock() noexcept { return clock_; }
+    [[nodiscard]] std::size_t message_bytes_max() const noexcept { return options_.message_bytes_max; }
+
+    // StreamHost
+    void records_pending(const std::shared_ptr<OutStream>& stream) override;
+    bool reserve(const OutStream& stream, std::uint64_t bytes) override;
+    void unreserve(const OutStream& stream, std::uint64_t bytes) override;
+    bool make_room(OutStream& stream, std::uint64_t bytes) override;
+    bool commit_now() override;
+    // InStreamHost
+    void flush_wanted(InStream& stream, bool at_once) override;
+    bool drive(const std::function<bool()>& done, base::Time deadline) override;
+    void check_process() const override;
+    // CommitListener
+    void committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) override;
+    void commit_failed(ErrorCode code, const std::string& text) override;
+    void space_changed(bool full, const std::string& text) override;
+
+private:
+    enum class Driver { nobody, background, application };
+
+    void open_spool();
+    void recover_streams();
+    void start_threads();
+    std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind, Durability durability,
+                                           const PushOptions& options);
+    std::shared_ptr<OutStream> make_queue(std::string_view name, Durability durability, const PushOptions& options);
+
+    /// Lets the engine work, in this thread if the role is free, else in the thread that has it.
+    void nudge();
+    /// Wakes a thread that will let the engine work, soon.
+    void kick();
+    /// One turn of the engine, in the owner role; true when the sockets have more already.
+    bool step();
+    void wait_for_sockets(base::Time deadline);
+    bool become_driver();
+    void leave_driving();
+    void run_background();
+    void run_keeper();
+    template <typename Work>
+    auto with_engine(Work&& work);
+
+    PeerOptions options_;
+    const unsigned process_generation_;
+    base::SystemClock clock_;
+    base::SystemRandom random_;
+    base::SystemFileSystem files_;
+    base::PeerId peer_;
+    EventQueue events_;
+    std::unique_ptr<spool::Spool> spool_;
+    std::unique_ptr<CommitQueue> commits_;
+    std::unique_ptr<net::Network> network_;
+    std::unique_ptr<Engine> engine_;
+
+    std::mutex role_;                       ///< the owner role
+    std::atomic<bool> work_pending_{false}; ///< somebody could not take the role and left it work
+    std::atomic<base::Time> next_deadline_{base::Time{}};  ///< of the engine and the network
+
+    std::mutex driver_mutex_;
+    std::condition_variable driver_changed_;
+    Driver driver_ = Driver::nobody;
+    bool application_wants_ = false;
+    std::uint64_t drives_ = 0;              ///< counts changes of the driver
+    bool background_parked_ = false;        ///< the background thread sleeps until told
+    std::atomic<bool> background_looking_{false};  ///< it sleeps for a moment, then looks again
+    std::atomic<bool> driver_waiting_{false};
+    std::atomic<base::Time> waiting_until_{base::Time{}};
+
+    std::mutex streams_mutex_;              ///< guards what follows, up to close_result_
+    std::map<std::string, std::shared_ptr<OutStream>, std::less<>> pushes_;
+    std::map<std::string, PushOptions, std::less<>> push_options_;  ///< of those that were asked for
+    std::map<std::string, std::shared_ptr<InStream>, std::less<>> pulls_;
+    std::vector<std::shared_ptr<InStream>> retired_pulls_;  ///< stopped, some still in handlers
+    bool closed_ = false;
+    bool close_result_ = true;
+    std::atomic<std::uint64_t> damage_{0};
+
+    std::atomic<bool> stopping_{false};
+    std::mutex keeper_mutex_;
+    std::condition_variable keeper_wanted_;
+    std::thread background_;
+    std::thread committer_;
+    std::thread keeper_;
+};
+
+template <typename Work>
+auto Runtime::with_engine(Work&& work) {
+    struct Finish {
+        Runtime& runtime;
+        ~Finish() {
+            if (runtime.work_pending_.load()) runtime.nudge();
+        }
+    };
+    const Finish finish{*this};
+    const std::lock_guard lock(role_);
+    engine_->set_now(clock_.now(), clock_.wall_now());
+    return work(*engine_);
+}
+
+/// How often this process has forked: a Peer made before is unusable in the child.
+[[nodiscard]] unsigned process_generation() noexcept;
+/// Where this process runs, for HELLO.
+[[nodiscard]] wire::HostInfo host_info();
+
+}  // namespace peermq::detail

@@ -1,0 +1,168 @@
+/// The end of a peer, and its numbers.
+
+#include <algorithm>
+
+#include "peer/runtime.hpp"
+
+namespace peermq::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kDrainCheckInterval = 2ms;
+
+std::string_view to_string(Durability durability) {
+    switch (durability) {
+        case Durability::memory: return "memory";
+        case Durability::os: return "os";
+        case Durability::disk: return "disk";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+bool Runtime::close(base::Duration timeout) {
+    std::vector<std::shared_ptr<OutStream>> pushes;
+    std::vector<std::shared_ptr<InStream>> pulls;
+    {
+        const std::lock_guard lock(streams_mutex_);
+        if (closed_) return close_result_;
+        closed_ = true;
+        for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
+        for (const auto& [name, stream] : pulls_) pulls.push_back(stream);
+        pulls.insert(pulls.end(), retired_pulls_.begin(), retired_pulls_.end());
+    }
+    const base::Time deadline = base::after(clock_.now(), timeout);
+    const auto wait_until = [&](const std::function<bool()>& condition) {
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable never;
+        while (!condition()) {
+            if (clock_.now() >= deadline) return false;
+            never.wait_for(lock, kDrainCheckInterval);
+        }
+        return true;
+    };
+    for (const auto& stream : pulls) stream->stop();
+    // What lies only in memory has no second chance; what is stored is safe already.
+    bool clean = wait_until([&] {
+        return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
+            return stream->stored() ||
+                   with_engine([&](Engine& engine) { return engine.group(*stream).stats().depth == 0; });
+        });
+    });
+    with_engine([](Engine& engine) { engine.begin_close(); });
+    kick();
+    clean = wait_until([&] { return with_engine([](Engine& engine) { return engine.drained(); }); }) && clean;
+    for (const auto& stream : pushes) stream->close();
+    for (const auto& stream : pulls) stream->close();
+    if (commits_) {
+        commits_->stop();
+        committer_.join();
+    }
+    {
+        const std::lock_guard role(role_);
+        (void)step();  // confirms what the last commit has stored
+        engine_->say_bye();
+    }
+    {
+        const std::lock_guard lock(driver_mutex_);
+        const std::lock_guard keeper(keeper_mutex_);
+        stopping_ = true;
+        driver_changed_.notify_all();
+        keeper_wanted_.notify_all();
+    }
+    network_->wake();
+    background_.join();
+    if (keeper_.joinable()) keeper_.join();
+    {
+        const std::lock_guard role(role_);
+        network_->shut_down(std::max(deadline, base::after(clock_.now(), 50ms)));
+    }
+    if (spool_) spool_->close();
+    events_.flush(100ms);
+    const std::lock_guard lock(streams_mutex_);
+    close_result_ = clean;
+    return clean;
+}
+
+std::uint64_t Runtime::purge(const OutStream& stream) {
+    const std::uint64_t count = with_engine([&](Engine& engine) { return engine.purge(stream); });
+    if (stream.stored()) {
+        // Durable on return: a purged message must not be back after a crash.
+        while (!commits_->idle()) (void)commits_->try_commit();
+    }
+    kick();
+    return count;
+}
+
+void Runtime::pause(const OutStream& stream, bool paused) {
+    with_engine([&](Engine& engine) { engine.pause(stream, paused); });
+    nudge();
+}
+
+PushStats Runtime::push_stats(OutStream& stream) {
+    PushStats stats = with_engine([&](Engine& engine) { return engine.push_stats(stream); });
+    stats.queue = stream.config().name;
+    stats.durability = to_string(stream.config().durability);
+    stats.posted = stream.posted();
+    stats.bytes = stream.memory_bytes();
+    return stats;
+}
+
+PullStats Runtime::pull_stats(InStream& stream) {
+    const delivery::InboxStats inbox = stream.stats();
+    PullStats stats;
+    stats.queue = stream.queue();
+    stats.ready = inbox.ready;
+    stats.started = inbox.started;
+    stats.unconfirmed = inbox.unconfirmed;
+    stats.received = inbox.received;
+    stats.redelivered = inbox.redelivered;
+    stats.acked = inbox.acked;
+    stats.nacked = inbox.nacked;
+    stats.released = inbox.released;
+    stats.rejected = inbox.rejected;
+    stats.recalled = inbox.recalled;
+    stats.refused = inbox.refused;
+    stats.duplicates = inbox.duplicates;
+    stats.unsettled_drops = stream.unsettled_drops();
+    stats.producers = inbox.sources;
+    return stats;
+}
+
+PeerStats Runtime::stats() {
+    PeerStats stats;
+    stats.peer = peer_.hex();
+    std::vector<std::shared_ptr<OutStream>> pushes;
+    std::vector<std::shared_ptr<InStream>> pulls;
+    {
+        const std::lock_guard lock(streams_mutex_);
+        for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
+        for (const auto& [name, stream] : pulls_) pulls.push_back(stream);
+    }
+    for (const auto& stream : pushes) stats.pushes.push_back(push_stats(*stream));
+    for (const auto& stream : pulls) stats.pulls.push_back(pull_stats(*stream));
+    with_engine([&](Engine& engine) {
+        stats.links = engine.link_stats();
+        stats.rejected_links = engine.rejected_links();
+        stats.protocol_errors = engine.protocol_errors();
+    });
+    stats.damage = damage_.load();
+    if (spool_) {
+        const spool::SpoolStats spool = spool_->stats();
+        stats.spool.live_bytes = spool.live_bytes;
+        stats.spool.dead_bytes = spool.dead_bytes;
+        stats.spool.disk_bytes = spool.disk_bytes;
+        stats.spool.segments = spool.segments;
+        stats.spool.syncs = spool.syncs;
+        stats.spool.sync_mean =
+            std::chrono::nanoseconds(static_cast<std::int64_t>(spool.syncs ? spool.sync_ns_total / spool.syncs : 0));
+        stats.spool.sync_max = std::chrono::nanoseconds(static_cast<std::int64_t>(spool.sync_ns_max));
+        stats.spool.space_low = spool.space_low;
+    }
+    return stats;
+}
+
+}  // namespace peermq::detail

@@ -1,0 +1,17 @@
+#pragma once
+
+/// The standard properties that travel as reserved headers of a record.
+
+#include <string_view>
+
+namespace peermq::detail {
+
+inline constexpr std::string_view kReservedPrefix = "peermq-";
+inline constexpr std::string_view kIdHeader = "peermq-id";
+inline constexpr std::string_view kCorrelationIdHeader = "peermq-correlation-id";
+inline constexpr std::string_view kReplyToHeader = "peermq-reply-to";
+inline constexpr std::string_view kContentTypeHeader = "peermq-content-type";
+/// Why a message lies among the dead letters: these are shown to its reader like any other header.
+inline constexpr std::string_view kDeadPrefix = "peermq-dead-";
+
+}  // namespace peermq::detail

@@ -1,0 +1,107 @@
+#include "peermq/pull.hpp"
+
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "peer/handles.hpp"
+#include "peer/in_batch.hpp"
+#include "peermq/error.hpp"
+#include "record/record.hpp"
+
+namespace peermq {
+
+Pull Peer::pull(std::string_view queue, PullOptions options) {
+    auto impl = std::make_unique<Pull::Impl>();
+    impl->runtime = impl_->runtime;
+    impl->stream = impl_->runtime->open_pull(queue, options);
+    return Pull(std::move(impl));
+}
+
+Pull::Pull(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Pull::Pull(Pull&&) noexcept = default;
+
+Pull& Pull::operator=(Pull&& other) noexcept {
+    if (this != &other) {
+        Pull ended(std::move(*this));
+        impl_ = std::move(other.impl_);
+    }
+    return *this;
+}
+
+Pull::~Pull() {
+    if (impl_) impl_->runtime->close_pull(impl_->stream);
+}
+
+std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
+    detail::InStream& stream = *impl_->stream;
+    std::optional<delivery::Item> item = stream.receive(base::after(stream.now(), timeout));
+    if (!item) return std::nullopt;
+    const auto& batch = *static_cast<const detail::InBatch*>(item->payload.get());
+    // Checked when it came in.
+    const record::Record record = record::parts(batch.record(item->payload_index));
+    Delivery delivery;
+    delivery.body_ = record.body;
+    delivery.key_ = record.key;
+    delivery.headers_ = record.headers;
+    delivery.stream_ = impl_->stream;
+    delivery.payload_ = std::move(item->payload);
+    delivery.source_ = item->source;
+    delivery.seq_ = item->seq;
+    delivery.timestamp_ns_ = record.enqueued.time_since_epoch().count();
+    delivery.epoch_ = record.epoch;
+    delivery.attempt_ = item->attempt;
+    delivery.redelivered_ = item->redelivered;
+    delivery.settled_ = false;
+    return delivery;
+}
+
+std::optional<Delivery> Pull::receive() { return receive(base::Duration::max()); }
+
+void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options) {
+    if (options.concurrency == 0) throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency: at least 1");
+    impl_->stream->set_concurrency(options.concurrency);
+    std::mutex mutex;
+    std::exception_ptr failure;
+    const auto work = [&] {
+        try {
+            while (std::optional<Delivery> delivery = receive()) {
+                try {
+                    handler(*delivery);
+                    if (!delivery->settled()) delivery->ack();
+                } catch (const std::exception& exception) {
+                    if (!delivery->settled()) delivery->nack({}, exception.what());
+                } catch (...) {
+                    if (!delivery->settled()) delivery->nack({}, "the handler threw something unknown");
+                }
+            }
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!failure) failure = std::current_exception();
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (std::uint32_t i = 1; i < options.concurrency; ++i) threads.emplace_back(work);
+        work();
+    }
+    // After close() an ack is refused by an exception: that is the end of run(), not its failure.
+    if (!failure) return;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::closed) throw;
+    }
+}
+
+void Pull::stop() { impl_->stream->stop(); }
+bool Pull::stopped() const { return impl_->stream->stopped(); }
+PullStats Pull::stats() const { return impl_->runtime->pull_stats(*impl_->stream); }
+const std::string& Pull::queue() const noexcept { return impl_->stream->queue(); }
+
+void Pull::on_refused(std::function<void(const std::string&)> callback) {
+    impl_->stream->set_on_refused(std::move(callback));
+}
+
+}  // namespace peermq
