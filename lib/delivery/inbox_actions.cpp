@@ -20,6 +20,11 @@ InboxActions Inbox::Impl::take_actions(Time now) {
             if (stream->up && stream->gate.held_due) send_held(*stream, now, actions);
         }
     }
+    if (unsent_up_ > 0) {
+        for (const auto& stream : streams_) {
+            if (stream->up) stream->account_freed(now);
+        }
+    }
     if (plan_due_) plan_windows(now, actions);
     if (unsent_up_ > 0) {
         for (const auto& stream : streams_) {
@@ -60,8 +65,9 @@ void Inbox::Impl::send_held(Stream& stream, Time now, InboxActions& actions) {
     stream.started.change_each([&](inbox::StartedTag& tag) {
         if (!tag.orphaned) tag.announced = gate.held_number;
     });
-    // What is settled is still leased to us as far as the producer knows, until it gets the SETTLE.
-    stream.settlements.for_each([&](const inbox::Settled& settled) {
+    // What is settled is still leased to us as far as the producer knows, until it gets the SETTLE that
+    // follows. What was sent over this link before comes first, and must not be taken up again.
+    stream.settlements.for_each_unsent([&](const inbox::Settled& settled) {
         add(settled.epoch, settled.entry.run, settled.entry.lease, true);
     });
     stream.started.for_each([&](const inbox::StartedRun& started) {

@@ -75,7 +75,7 @@ private:
     void judge_all(Time now);
 
     [[nodiscard]] Known known(Stream& stream, const Arrival& arrival) const;
-    [[nodiscard]] bool fits(Stream& stream, std::uint64_t count, std::size_t bytes);
+    [[nodiscard]] bool fits(Stream& stream, std::uint64_t count, std::size_t bytes, Time now);
     void adopt(Stream& stream, const Arrival& arrival, const Known& known);
     void take_new(Stream& stream, const Arrival& arrival, Run run);
     void evict(Stream& stream, Run run);

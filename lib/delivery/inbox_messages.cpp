@@ -12,14 +12,14 @@ bool Inbox::Impl::arrived(SourceId source, const Arrival& arrival, Time now) {
     if (arrival.run.empty() || arrival.run.first == 0) return false;
     const std::uint64_t count = arrival.run.count();
     if (arrival.run.first > stream->top) {
-        if (!fits(*stream, count, arrival.bytes)) return false;
+        if (!fits(*stream, count, arrival.bytes, now)) return false;
         take_new(*stream, arrival, arrival.run);
         return true;
     }
     // Nothing longer than what could be held is compared message by message.
     if (count > 2 * (stream->exposure() + stream->settlements.unconfirmed() + ceiling_)) return false;
     const Known found = known(*stream, arrival);
-    if (!fits(*stream, count - found.size(), arrival.bytes)) return false;
+    if (!fits(*stream, count - found.size(), arrival.bytes, now)) return false;
     adopt(*stream, arrival, found);
     base::RunSet fresh(arrival.run);
     for (const base::RunSet* set : {&found.pending, &found.started, &found.settled}) {
@@ -40,7 +40,7 @@ Inbox::Impl::Known Inbox::Impl::known(Stream& stream, const Arrival& arrival) co
     return found;
 }
 
-bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes) {
+bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes, Time now) {
     const std::uint64_t bound = stream.exposure();
     // Sizes are known per run only, so the byte limit leaves room for an error of that kind.
     const bool bytes_fit = stream.pending.empty() || stream.pending.bytes() + bytes <= 2 * ceiling_bytes_;
@@ -48,7 +48,7 @@ bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes) {
     if (stream.held + count <= bound) return true;
     // After a silence the producer may rightly have taken back what we still hold: until it has
     // validated our holdings we take up to twice the window and then give back what is too much.
-    const bool unclear = stream.gate.awaiting || stream.gate.held_due;
+    const bool unclear = !stream.gate.open(now) || stream.gate.awaiting || stream.gate.held_due;
     if (!unclear || stream.held + count > 2 * bound) return false;
     const std::uint64_t beyond = stream.held + count - bound;
     stream.overrun += beyond;

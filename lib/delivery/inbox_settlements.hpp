@@ -73,6 +73,11 @@ public:
         for (const Settled& settled : unsent_) visit(settled);
     }
 
+    template <typename Visit>
+    void for_each_unsent(Visit&& visit) const {
+        for (const Settled& settled : unsent_) visit(settled);
+    }
+
     void check_invariants() const;
 
 private:

@@ -196,14 +196,15 @@ void Inbox::Impl::validated(SourceId source, std::uint32_t number, std::span<con
     });
     plan_due_ = true;
     if (!done) return;
-    stream->gate.awaiting = false;
-    stream->gate.validated = true;
-    stream->gate.heard_at = std::max(stream->gate.heard_at, stream->gate.held_sent_at);
-    if (stream->gate.live) {
+    const bool live = stream->gate.live;
+    stream->gate.answered(now);
+    if (live) {
         // These were under way when HELD said that we do not have them: the producer took them back.
         for (const auto& piece : stream->pending.remove_unannounced(number)) {
+            // So their slots were free before, and may have been used again.
             stream->overrun -= std::min(stream->overrun, piece.run.count());
             give_back(*stream, piece);
+            stream->window.unsent_slots -= piece.run.count();
         }
     }
     const std::uint64_t granted = stream->window.granted;

@@ -24,9 +24,29 @@ void Gate::judge(Time now) noexcept {
     fresh = kNotHeard;
     if (!silent || held_due) return;
     validated = false;
-    awaiting = false;
+    if (awaiting) {
+        broken = true;  // one HELD at a time: a slow link must not get more of them the slower it is
+    } else {
+        announce_again();
+    }
+}
+
+void Gate::announce_again() noexcept {
+    validated = false;
+    broken = false;
     live = true;
     held_due = true;
+}
+
+void Gate::answered(Time now) noexcept {
+    awaiting = false;
+    if (broken && now >= base::after(held_sent_at, limits::resume_grace - limits::gate_margin)) {
+        announce_again();  // the producer may have been silent for too long after it answered
+        return;
+    }
+    heard_at = broken ? held_sent_at : std::max(heard_at, held_sent_at);
+    broken = false;
+    validated = true;
 }
 
 std::uint64_t Stream::exposure() const noexcept {
@@ -36,7 +56,13 @@ std::uint64_t Stream::exposure() const noexcept {
 void Stream::slots_freed(std::uint64_t count) noexcept {
     held -= count;
     window.unsent_slots += count;
-    if (window.shrinking) window.bound -= std::min(window.bound, count);
+}
+
+void Stream::account_freed(Time now) noexcept {
+    // With the gate open the producer took nothing back, so each of these was a slot of its window.
+    // Otherwise it may have refilled the slot long ago: then only GRANTED tells.
+    if (!gate.open(now) || gate.awaiting) window.unsent_slots = 0;
+    if (window.shrinking) window.bound = std::max(held, window.bound - std::min(window.bound, window.unsent_slots));
 }
 
 bool Stream::may_hand_out(Time now, Duration lease_duration) const noexcept {

@@ -31,6 +31,7 @@ struct Gate {
     bool held_due = false;         ///< HELD must be sent
     bool awaiting = false;         ///< HELD was sent, VALID has not come
     bool live = false;             ///< that HELD went over a link with messages possibly under way
+    bool broken = false;           ///< there was another silence since
     std::uint32_t held_number = 0;
     Time held_sent_at{};
 
@@ -38,6 +39,9 @@ struct Gate {
     [[nodiscard]] bool open(Time now) const noexcept;
     /// Judges a fresh sign of life: after a silence the holdings must be announced.
     void judge(Time now) noexcept;
+    /// The last VALID to the last HELD came.
+    void answered(Time now) noexcept;
+    void announce_again() noexcept;
 };
 
 /// What the producer may have under way. See exposure().
@@ -79,8 +83,11 @@ struct Stream {
 
     /// Most unsettled messages that the producer may have given us: held or on their way.
     [[nodiscard]] std::uint64_t exposure() const noexcept;
-    /// A message that the producer counted as ours is not held any more.
+    /// Messages that the producer counted as ours are settled here.
     void slots_freed(std::uint64_t count) noexcept;
+    /// Lowers the bound by what was settled since the last SETTLE, where that is certain. Once per
+    /// SETTLE, before windows are planned.
+    void account_freed(Time now) noexcept;
     [[nodiscard]] bool may_hand_out(Time now, Duration lease_duration) const noexcept;
     /// True when messages must be flagged although they came unflagged.
     [[nodiscard]] bool doubtful() const noexcept { return !up && !ended; }
