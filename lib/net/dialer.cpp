@@ -2,7 +2,6 @@
 
 #include <sys/epoll.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "peermq/error.hpp"
@@ -127,18 +126,16 @@ void Dialer::handle(const MonitorEvent& event) {
         if (channel_ == 0) open();
     } else if (is_handshake_failure(event)) {
         if (channel_ != 0) return;
-        // The one detail that speaks of no stranger: it went away before it had answered.
-        const bool ended = event.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
-                           (event.value == EPIPE || event.value == ECONNRESET);
-        foreign_ = !ended;
+        foreign_ = !is_hang_up(event);
         failure_ = describe_handshake_failure(event);
     } else if (event.event == ZMQ_EVENT_DISCONNECTED) {
         if (channel_ != 0) {
             ending_ = true;
             board_.mark_ready(shared_from_this(), true);
+        } else if (failure_.empty()) {
+            fail(LossReason::foreign, true, "it broke the ZeroMQ protocol in the handshake");
         } else {
-            fail(foreign_ ? LossReason::foreign : LossReason::disconnected, true,
-                 failure_.empty() ? "the connection ended before it was complete" : failure_);
+            fail(foreign_ ? LossReason::foreign : LossReason::disconnected, true, failure_);
         }
     } else if (event.event == ZMQ_EVENT_CLOSED && channel_ == 0) {
         fail(LossReason::disconnected, false, "the connection could not be made");

@@ -15,6 +15,9 @@ constexpr auto kCloseLinger = std::chrono::milliseconds(100);
 /// How long frames that came before the end of a connection may hold up the report of it.
 constexpr auto kEndingMax = std::chrono::milliseconds(250);
 constexpr std::size_t kOwnRouteBytes = 5;
+/// Who hangs up sooner than this, without a handshake, is a probe or a health check, and not worth a
+/// report.
+constexpr auto kProbeMax = std::chrono::milliseconds(250);
 
 /// Routing ids that a ROUTER draws itself: a zero byte and a number.
 bool is_drawn(const std::string& route) {
@@ -111,11 +114,15 @@ ChannelId Listener::admit(const std::string& route, FrameHolder& frame) {
     // First all that the monitor knows: then the descriptor below means this connection and no
     // earlier one, since libzmq told of the end before it closed that.
     read_monitor();
-    AcceptedSocket socket = AcceptedSocket::look_at(zmq_msg_get(frame.first(), ZMQ_SRCFD));
-    if (!is_drawn(route)) {
-        reject(route, socket, LossReason::foreign, "the other end does not speak peermq");
+    const int fd = zmq_msg_get(frame.first(), ZMQ_SRCFD);
+    AcceptedSocket socket = AcceptedSocket::look_at(fd);
+    // Bytes that are no greeting count as ZMTP 1.0 for libzmq, and become frames without metadata.
+    if (!is_drawn(route) || fd < 0) {
+        ++strangers_count_;
+        reject(route, socket, LossReason::foreign, "it does not speak ZMTP 3 (HTTP, TLS?)");
         return 0;
     }
+    if (quiet_count_ > 0) --quiet_count_;
     if (board_.channel_count() >= base::limits::links_per_peer_max) {
         reject(route, socket, LossReason::disconnected,
                "refused: there are " + std::to_string(board_.channel_count()) + " links already");
@@ -124,15 +131,13 @@ ChannelId Listener::admit(const std::string& route, FrameHolder& frame) {
     const ChannelId channel = board_.add_channel(shared_from_this());
     Peer peer{route, std::move(socket), {}, false};
     peer.remote = peer.socket.remote.empty() ? "a peer at " + shown_ : peer.socket.remote;
-    const int fd = peer.socket.fd;
     board_.reports.opened(channel, 0, peer.remote);
     routes_.emplace(route, channel);
     peers_.emplace(channel, std::move(peer));
-    if (fd >= 0) {
-        const FdOwners::Seen seen = owners_.seen(fd, channel);
-        if (seen.displaced != 0) begin_ending(seen.displaced);
-        if (seen.ended) begin_ending(channel);
-    }
+    const FdOwners::Seen seen = owners_.seen(fd, channel);
+    accepted_at_.erase(fd);
+    if (seen.displaced != 0) begin_ending(seen.displaced);
+    if (seen.ended) begin_ending(channel);
     return channel;
 }
 
@@ -140,8 +145,12 @@ void Listener::reject(const std::string& route, const AcceptedSocket& socket, Lo
                       const std::string& text) {
     bury(route);
     socket.end();
-    const std::string who = socket.remote.empty() ? "somebody" : socket.remote;
-    board_.reports.attempt_failed(0, reason, who + " at " + shown_ + ": " + text);
+    report_stranger(reason, socket.remote, text);
+}
+
+void Listener::report_stranger(LossReason reason, const std::string& who, const std::string& text) {
+    board_.reports.attempt_failed(
+        0, reason, (who.empty() ? "somebody" : who) + " at " + shown_ + ": " + text);
 }
 
 void Listener::read_monitor() {
@@ -156,19 +165,42 @@ void Listener::handle(const MonitorEvent& event) {
     const auto value = static_cast<int>(event.value);
     if (event.event == ZMQ_EVENT_ACCEPTED) {
         if (const ChannelId before = owners_.accepted(value)) begin_ending(before);
+        accepted_at_[value] = board_.clock.now();
+    } else if (event.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+        ++quiet_count_;
     } else if (event.event == ZMQ_EVENT_DISCONNECTED) {
-        if (const ChannelId channel = owners_.disconnected(value)) begin_ending(channel);
+        connection_ended(value);
     } else if (event.event == ZMQ_EVENT_ACCEPT_FAILED) {
-        board_.reports.attempt_failed(0, LossReason::disconnected,
-                                      "somebody at " + shown_ + " could not be accepted: " +
-                                          zmq_error_text(value));
+        report_stranger(LossReason::disconnected, {}, "not accepted, " + zmq_error_text(value));
     } else if (is_handshake_failure(event)) {
-        // Who hangs up before having said anything is a probe or a peer that has just ended.
-        const bool ended = event.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
-                           (value == EPIPE || value == ECONNRESET);
-        if (ended) return;
-        board_.reports.attempt_failed(
-            0, LossReason::foreign, "somebody at " + shown_ + ": " + describe_handshake_failure(event));
+        // Says nothing of whose handshake it was, but the end of that connection is reported next.
+        failure_ = describe_handshake_failure(event);
+        failure_hung_up_ = is_hang_up(event);
+    }
+}
+
+void Listener::connection_ended(int fd) {
+    const ChannelId channel = owners_.disconnected(fd);
+    const std::string failure = std::exchange(failure_, {});
+    const bool hung_up = std::exchange(failure_hung_up_, false);
+    const auto accepted = accepted_at_.find(fd);
+    const bool brief = accepted == accepted_at_.end() ||
+                       board_.clock.now() < base::after(accepted->second, kProbeMax);
+    accepted_at_.erase(fd);
+    if (channel != 0) {
+        begin_ending(channel);
+    } else if (!failure.empty()) {
+        if (strangers_count_ > 0) {
+            --strangers_count_;
+        } else if (!hung_up) {
+            report_stranger(LossReason::foreign, {}, failure);
+        } else if (!brief) {
+            report_stranger(LossReason::disconnected, {}, failure);
+        }
+    } else if (quiet_count_ > 0) {
+        --quiet_count_;  // completed its handshake and left before its first frame
+    } else {
+        report_stranger(LossReason::foreign, {}, "it broke the ZeroMQ protocol in the handshake");
     }
 }
 

@@ -46,6 +46,8 @@ private:
     void watch();
     void read_monitor();
     void handle(const MonitorEvent& event);
+    void connection_ended(int fd);
+    void report_stranger(LossReason reason, const std::string& who, const std::string& text);
     /// The channel of a frame from `route`; 0: to be dropped.
     [[nodiscard]] ChannelId channel_of(const std::string& route, FrameHolder& frame);
     [[nodiscard]] ChannelId admit(const std::string& route, FrameHolder& frame);
@@ -70,6 +72,11 @@ private:
     std::unordered_map<std::string, ChannelId> routes_;
     std::unordered_map<ChannelId, Peer> peers_;
     FdOwners owners_;
+    std::unordered_map<int, base::Time> accepted_at_;
+    std::string failure_;           ///< of the handshake whose connection is the next to end
+    bool failure_hung_up_ = false;  ///< the other end left before it was complete
+    std::size_t quiet_count_ = 0;      ///< handshakes completed, no frame yet
+    std::size_t strangers_count_ = 0;  ///< reported already, their connections not yet ended
     std::deque<ChannelId> endings_;
     base::Time endings_due_ = base::kNever;
     /// Routing ids of channels that are over: late frames must not open new ones. The oldest are

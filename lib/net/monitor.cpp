@@ -1,5 +1,6 @@
 #include "net/monitor.hpp"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "peermq/error.hpp"
@@ -48,6 +49,11 @@ bool is_handshake_failure(const MonitorEvent& event) noexcept {
            event.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 }
 
+bool is_hang_up(const MonitorEvent& event) noexcept {
+    return event.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
+           (event.value == EPIPE || event.value == ECONNRESET);
+}
+
 std::string describe_handshake_failure(const MonitorEvent& event) {
     if (event.event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
         return describe_protocol_error(event.value);
@@ -55,7 +61,11 @@ std::string describe_handshake_failure(const MonitorEvent& event) {
     if (event.event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
         return "authentication was refused with status " + std::to_string(event.value);
     }
-    return "the ZeroMQ handshake was not completed: " + zmq_error_text(static_cast<int>(event.value));
+    if (is_hang_up(event)) {
+        return "the connection ended during the ZeroMQ handshake; is the other end no peermq?";
+    }
+    // libzmq's handshake timer leaves EAGAIN or whatever errno was.
+    return "no ZeroMQ handshake within 5 s; is the other end no peermq (HTTP, TLS?) or stuck?";
 }
 
 Monitor::Monitor(const ZmqContext& context, const ZmqSocket& socket, std::uint64_t id)

@@ -27,6 +27,9 @@ struct MonitorEvent {
 /// True for the three ways in which a handshake fails.
 [[nodiscard]] bool is_handshake_failure(const MonitorEvent& event) noexcept;
 
+/// True when the other end left before the handshake was complete: a probe, or a peer that ended.
+[[nodiscard]] bool is_hang_up(const MonitorEvent& event) noexcept;
+
 /// What a failed handshake says about the other end, for people.
 [[nodiscard]] std::string describe_handshake_failure(const MonitorEvent& event);
 

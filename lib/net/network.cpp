@@ -75,9 +75,6 @@ public:
             polled_ = true;
             return;
         }
-        if (std::exchange(full_, false)) {
-            deadline = std::min(deadline, base::after(board_.clock.now(), kFullRetry));
-        }
         board_.poller.wait(board_.clock, std::min(deadline, next_deadline()));
         polled_ = true;
     }
@@ -88,12 +85,20 @@ public:
         return board_.receive(events, frames_max);
     }
 
+    void wait_unowned(base::Time deadline) { board_.poller.idle(board_.clock, deadline); }
+
+    [[nodiscard]] bool anything_ready() {
+        collect_news();
+        return board_.anything_ready();
+    }
+
     void tick() {
         collect_news();
+        if (full_retry_at_ <= board_.clock.now()) full_retry_at_ = base::kNever;
         board_.timers.run(board_.clock.now());
     }
 
-    [[nodiscard]] base::Time next_deadline() const { return board_.timers.next(); }
+    [[nodiscard]] base::Time next_deadline() const { return std::min(board_.timers.next(), full_retry_at_); }
 
     void wake() noexcept { board_.wakeup->wake(); }
 
@@ -101,7 +106,9 @@ public:
         const std::shared_ptr<Carrier> carrier = board_.carrier_of(channel);
         if (!carrier) return SendResult::gone;
         const SendResult result = carrier->send(channel, frame);
-        if (result == SendResult::full) full_ = true;
+        if (result == SendResult::full && full_retry_at_ == base::kNever) {
+            full_retry_at_ = base::after(board_.clock.now(), kFullRetry);
+        }
         return result;
     }
 
@@ -200,7 +207,7 @@ private:
     std::vector<std::shared_ptr<Listener>> listeners_;
     Targets targets_;
     bool polled_ = false;  ///< by wait(), so receive() need not
-    bool full_ = false;    ///< send() has said so since the last wait()
+    base::Time full_retry_at_ = base::kNever;  ///< send() has said full: worth another try then
     bool shut_ = false;
 };
 
@@ -216,6 +223,10 @@ TargetId Network::connect(const Endpoint& endpoint) { return impl_->connect(endp
 void Network::disconnect(TargetId target) { impl_->disconnect(target); }
 
 void Network::wait(base::Time deadline) { impl_->wait(deadline); }
+
+void Network::wait_unowned(base::Time deadline) { impl_->wait_unowned(deadline); }
+
+bool Network::anything_ready() { return impl_->anything_ready(); }
 
 std::size_t Network::receive(TransportEvents& events, std::size_t frames_max) {
     return impl_->receive(events, frames_max);

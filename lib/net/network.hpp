@@ -8,7 +8,7 @@
 /// bind or connect. A private context. Sockets are watched by monitors, so that a lost connection is
 /// known at once. What libzmq gets wrong, and what is done about it, is listed in network.cpp.
 ///
-/// Threads: everything but wake() is for the holder of the owner role, one at a time with a full fence
+/// Threads: everything but wake() and wait_unowned() is for the holder of the owner role, one at a time with a full fence
 /// between holders; wake() is for any thread and signal-safe.
 
 #include <memory>
@@ -44,6 +44,12 @@ public:
     TargetId connect(const Endpoint& endpoint);
     void disconnect(TargetId target);
 
+    /// Waits like wait(), but without the owner role: one thread may wait here while others, one after
+    /// another in the role, send and receive. To be called when anything_ready() has said no since the
+    /// last change that this thread knows of. Touches no socket.
+    void wait_unowned(base::Time deadline);
+    /// True when receive() has something to give already.
+    [[nodiscard]] bool anything_ready();
     /// Waits until something may be received, `deadline` passes, or wake(). Spurious returns happen.
     void wait(base::Time deadline);
     /// Receives up to `frames_max` frames and all other events without waiting; returns how many frames.

@@ -94,56 +94,52 @@ void Poller::remove(Key key, int descriptor) noexcept {
     epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
 }
 
-void Poller::poll() { run(wait_kernel(base::Duration::zero())); }
+void Poller::poll() {
+    epoll_event events[kEventsMax];
+    run(events, wait_kernel(events, base::Duration::zero()));
+}
 
 void Poller::wait(base::Clock& clock, base::Time deadline) {
-    if (!wakeup_->prepare()) {
-        poll();
-        return;
-    }
+    idle(clock, deadline);
+    poll();
+}
+
+void Poller::idle(base::Clock& clock, base::Time deadline) {
+    if (!wakeup_->prepare()) return;
+    epoll_event any[1];
     int count;
     do {
         const base::Duration left = deadline - clock.now();
-        count = wait_kernel(std::clamp(left, base::Duration::zero(), kWaitMax));
+        count = wait_kernel(any, std::clamp(left, base::Duration::zero(), kWaitMax));
     } while (count < 0 && clock.now() < deadline);
     wakeup_->finish();
-    run(count);
 }
 
-/// How many keys fired (now in fired_), or -1 when interrupted.
-int Poller::wait_kernel(base::Duration timeout) {
-    epoll_event events[kEventsMax];
-    int count = -1;
-    bool coarse = !has_fine_wait_ || timeout == base::Duration::zero();
-    if (!coarse) {
+/// How many events there are, or -1 when interrupted.
+int Poller::wait_kernel(std::span<epoll_event> events, base::Duration timeout) {
+    const int capacity = static_cast<int>(events.size());
+    if (has_fine_wait_ && timeout != base::Duration::zero()) {
         timespec spec{};
         const auto whole = std::chrono::duration_cast<std::chrono::seconds>(timeout);
         spec.tv_sec = whole.count();
         spec.tv_nsec = (timeout - whole).count();
-        count = epoll_pwait2(epoll_.get(), events, kEventsMax, &spec, nullptr);
+        const int count = epoll_pwait2(epoll_.get(), events.data(), capacity, &spec, nullptr);
+        if (count >= 0 || errno == EINTR) return count;
         // Missing, or refused by a container's filter: whole milliseconds from now on.
-        if (count < 0 && errno != EINTR) has_fine_wait_ = !(coarse = true);
+        has_fine_wait_ = false;
     }
-    if (coarse) {
-        const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
-        count = epoll_wait(epoll_.get(), events, kEventsMax, static_cast<int>(wait_ms));
-    }
-    fired_.clear();
-    for (int index = 0; index < count; ++index) fired_.push_back(events[index].data.u64);
-    return count;
+    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
+    return epoll_wait(epoll_.get(), events.data(), capacity, static_cast<int>(wait_ms));
 }
 
-void Poller::run(int count) {
-    if (count <= 0) return;
-    const std::vector<Key> fired = std::exchange(fired_, {});
-    for (const Key key : fired) {
-        const auto found = handlers_.find(key);
+void Poller::run(std::span<const epoll_event> events, int count) {
+    for (int index = 0; index < count; ++index) {
+        const auto found = handlers_.find(events[static_cast<std::size_t>(index)].data.u64);
         if (found == handlers_.end()) continue;
         // Kept alive: the handler may remove itself.
         const std::shared_ptr<Handler> handler = found->second;
         (*handler)();
     }
-    fired_ = {};
 }
 
 }  // namespace peermq::net

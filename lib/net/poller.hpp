@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <unordered_map>
-#include <vector>
 
 #include "base/clock.hpp"
+
+struct epoll_event;
 
 namespace peermq::net {
 
@@ -70,18 +72,19 @@ public:
     void poll();
     /// The same, after waiting until something is, or `deadline`, or wake(). EINTR is waited out.
     void wait(base::Clock& clock, base::Time deadline);
+    /// Waits likewise but runs no handler: the next poll() does. The only call that another thread than
+    /// the owner may make.
+    void idle(base::Clock& clock, base::Time deadline);
 
 private:
-    void dispatch(int timeout_ms);
-    [[nodiscard]] int wait_kernel(base::Duration timeout);
-    void run(int count);
+    [[nodiscard]] int wait_kernel(std::span<epoll_event> events, base::Duration timeout);
+    void run(std::span<const epoll_event> events, int count);
 
     std::shared_ptr<Wakeup> wakeup_;
     Descriptor epoll_;
     Key last_key_ = 0;
     std::unordered_map<Key, std::shared_ptr<Handler>> handlers_;
-    std::vector<Key> fired_;
-    bool has_fine_wait_ = true;  ///< epoll_pwait2, Linux 5.11
+    std::atomic<bool> has_fine_wait_{true};  ///< epoll_pwait2, Linux 5.11
 };
 
 }  // namespace peermq::net
