@@ -92,9 +92,10 @@ int main(int argc, char** argv) {
     CLI::App app("Looks after peermq, durable queues without a server", "peermq");
     app.require_subcommand(1);
     app.set_version_flag("--version", "peermq " + std::string(peermq::library_version()));
-    app.footer("\nData goes to standard output, everything else to standard error.\n"
-               "`peermq COMMAND --help` shows examples and exit codes. A wrong command line ends with "
-               "64.");
+    app.footer(
+        "\nData goes to standard output, everything else to standard error.\n"
+        "`peermq COMMAND --help` shows examples and exit codes. A wrong command line ends with "
+        "64.");
 
     Command chosen;
     SpoolArguments arguments;

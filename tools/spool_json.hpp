@@ -1,6 +1,7 @@
 #pragma once
 
-/// What lies in a spool as JSON, one object per line. Field names are read by programs: never changed.
+/// What lies in a spool as JSON, one object per line. Field names are read by programs: never
+/// changed.
 
 #include <nlohmann/json.hpp>
 
@@ -15,8 +16,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json to_json(const spool::SegmentSummary& segment);
 [[nodiscard]] Json to_json(const spool::StreamSummary& stream);
 [[nodiscard]] Json to_json(const spool::Damage& damage);
-/// Text that is not UTF-8 stands as base64 under its name with "_base64" behind it. Bodies only when
-/// `with_bodies`; their size always.
+/// Text that is not UTF-8 stands as base64 under its name with "_base64" behind it. Bodies only
+/// when `with_bodies`; their size always.
 [[nodiscard]] Json to_json(const spool::LogEntry& entry, bool with_bodies);
 
 }  // namespace peermq::tools

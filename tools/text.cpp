@@ -13,7 +13,8 @@ unsigned char byte_at(std::string_view text, std::size_t at) {
     return static_cast<unsigned char>(text[at]);
 }
 
-/// Length of the well-formed UTF-8 character at the start of `text` (not empty); 0 when there is none.
+/// Length of the well-formed UTF-8 character at the start of `text` (not empty); 0 when there is
+/// none.
 std::size_t character_bytes(std::string_view text) {
     const unsigned char lead = byte_at(text, 0);
     if (lead < 0x80) return 1;
@@ -32,7 +33,8 @@ std::size_t character_bytes(std::string_view text) {
 }
 
 /// Control characters, among them those of two bytes (U+0080 to U+009F), which terminals obey too,
-/// and those that change the direction or the breaking of lines (U+2028 to U+202E, U+2066 to U+2069).
+/// and those that change the direction or the breaking of lines (U+2028 to U+202E, U+2066 to
+/// U+2069).
 bool is_control(std::string_view character) {
     const unsigned char lead = byte_at(character, 0);
     if (character.size() == 1) return lead < 0x20 || lead == 0x7F;
@@ -46,11 +48,20 @@ bool is_control(std::string_view character) {
 
 void append_escaped(std::string& out, unsigned char byte) {
     switch (byte) {
-        case '\n': out += "\\n"; return;
-        case '\t': out += "\\t"; return;
-        case '\r': out += "\\r"; return;
-        case '\\': out += "\\\\"; return;
-        default: break;
+        case '\n':
+            out += "\\n";
+            return;
+        case '\t':
+            out += "\\t";
+            return;
+        case '\r':
+            out += "\\r";
+            return;
+        case '\\':
+            out += "\\\\";
+            return;
+        default:
+            break;
     }
     constexpr std::string_view digits = "0123456789abcdef";
     out += "\\x";

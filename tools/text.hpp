@@ -9,8 +9,8 @@
 
 namespace peermq::tools {
 
-/// `bytes` with everything that is not printable UTF-8 written as \xNN, \n, \t, \r or \\: nothing in a
-/// message can move the cursor of whoever looks at it.
+/// `bytes` with everything that is not printable UTF-8 written as \xNN, \n, \t, \r or \\: nothing
+/// in a message can move the cursor of whoever looks at it.
 [[nodiscard]] std::string printable(std::string_view bytes);
 
 /// True when `bytes` is well-formed UTF-8.

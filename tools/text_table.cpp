@@ -29,7 +29,8 @@ void TextTable::print(std::ostream& out) const {
         widths.push_back(width_of(column.head));
     }
     for (const auto& row : rows_) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], width_of(row[i]));
     }
     print_line(out, heads, widths);
     for (const auto& row : rows_) print_line(out, row, widths);

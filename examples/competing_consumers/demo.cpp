@@ -61,7 +61,8 @@ Options parse(int argc, char** argv) {
     options.deadline = std::chrono::seconds(arguments.number("--deadline-s", 300));
     options.keep = arguments.flag("--keep");
     std::vector<std::string> roots = arguments.finish();
-    if (options.workers < 2) arguments.fail("--workers must be at least 2, for one of them is killed");
+    if (options.workers < 2)
+        arguments.fail("--workers must be at least 2, for one of them is killed");
     if (roots.empty()) {
         roots = {"/usr/include", "/usr/share/doc"};
         std::erase_if(roots, [](const auto& root) { return !std::filesystem::is_directory(root); });
@@ -105,8 +106,12 @@ struct Kill {
 class Demo {
 public:
     Demo(const Options& options, Screen& screen, int signals)
-        : options_(options), screen_(screen), signals_(signals), directory_(options.keep),
-          crew_(directory_.path()), random_(options.seed) {
+        : options_(options),
+          screen_(screen),
+          signals_(signals),
+          directory_(options.keep),
+          crew_(directory_.path()),
+          random_(options.seed) {
         std::uniform_real_distribution<double> moment(0.2, 0.6);
         worker_kill_.at = moment(random_);
         producer_kill_.at = moment(random_);
@@ -127,7 +132,8 @@ private:
         return std::chrono::duration<double>(Clock::now() - started_at_).count();
     }
     [[nodiscard]] double done() const {
-        return static_cast<double>(crew_.collector.figure("rows")) / static_cast<double>(paths_.size());
+        return static_cast<double>(crew_.collector.figure("rows")) /
+               static_cast<double>(paths_.size());
     }
     [[nodiscard]] std::string table() const { return directory_.path() + "/files.tsv"; }
 
@@ -166,11 +172,14 @@ private:
     void start_producer() {
         const std::string endpoint =
             crew_.producer.endpoint.empty() ? "tcp://127.0.0.1:*" : crew_.producer.endpoint;
-        // A bounded backlog keeps the producer walking while the work goes on, so that its death meets
-        // it in the middle. Small trees are slowed down, or they were done before anybody looked.
+        // A bounded backlog keeps the producer walking while the work goes on, so that its death
+        // meets it in the middle. Small trees are slowed down, or they were done before anybody
+        // looked.
         const std::uint64_t spool_max = std::max<std::uint64_t>(256 * 1024, 16 * paths_.size());
-        std::vector<std::string> arguments{"--bind", endpoint, "--spool", directory_.path() + "/spool",
-                                           "--spool-max", std::to_string(spool_max), "--report-ms", "50"};
+        std::vector<std::string> arguments{"--bind",      endpoint,
+                                           "--spool",     directory_.path() + "/spool",
+                                           "--spool-max", std::to_string(spool_max),
+                                           "--report-ms", "50"};
         if (paths_.size() < kSmallTreeFiles) {
             const std::uint64_t rate = std::max<std::uint64_t>(20, paths_.size() / 4);
             arguments.insert(arguments.end(), {"--rate", std::to_string(rate)});
@@ -191,9 +200,10 @@ private:
             worker.name = "worker " + std::to_string(i + 1);
         }
         for (Member& worker : crew_.workers) {
-            crew_.start(worker, "worker",
-                        {"--connect", crew_.producer.endpoint, "--results", crew_.collector.endpoint,
-                         "--concurrency", std::to_string(options_.concurrency), "--report-ms", "50"});
+            crew_.start(
+                worker, "worker",
+                {"--connect", crew_.producer.endpoint, "--results", crew_.collector.endpoint,
+                 "--concurrency", std::to_string(options_.concurrency), "--report-ms", "50"});
         }
         event("producer at " + crew_.producer.endpoint + ", collector at " +
               crew_.collector.endpoint + ", " + std::to_string(options_.workers) + " workers");
@@ -203,14 +213,17 @@ private:
     void step() {
         if (crew_.listen(signals_, kRedraw)) throw Interrupted();
         if (Clock::now() - started_at_ > options_.deadline) {
-            throw std::runtime_error("not done within " + std::to_string(options_.deadline.count()) + " s");
+            throw std::runtime_error("not done within " +
+                                     std::to_string(options_.deadline.count()) + " s");
         }
         for (const Member* member : crew_.members()) {
             if (!member->exit_code || member->is_expected_to_end) continue;
             if (member == &crew_.producer && *member->exit_code == 0) continue;
-            if (member == &crew_.producer && producer_kill_.is_done) continue;  // restarted by work()
+            if (member == &crew_.producer && producer_kill_.is_done)
+                continue;  // restarted by work()
             throw std::runtime_error(member->name + " ended with exit code " +
-                                     std::to_string(*member->exit_code) + ":\n" + crew_.last_words(*member));
+                                     std::to_string(*member->exit_code) + ":\n" +
+                                     crew_.last_words(*member));
         }
     }
 
@@ -231,7 +244,8 @@ private:
         victim.is_expected_to_end = true;
         victim.child.signal(SIGKILL);
         worker_kill_.is_done = true;
-        event(victim.name + " killed (SIGKILL) at " + percent(done()) + ", with what it had in hand");
+        event(victim.name + " killed (SIGKILL) at " + percent(done()) +
+              ", with what it had in hand");
     }
 
     void kill_producer() {
@@ -244,7 +258,8 @@ private:
     /// As a service manager would, again and again: its port may not be free at once.
     void restart_producer() {
         if (producer_starts_ >= kProducerStartsMax) {
-            throw std::runtime_error("the producer does not start again:\n" + crew_.last_words(crew_.producer));
+            throw std::runtime_error("the producer does not start again:\n" +
+                                     crew_.last_words(crew_.producer));
         }
         const auto pause = std::chrono::milliseconds(producer_starts_ == 1 ? 0 : 250);
         if (crew_.listen(signals_, pause)) throw Interrupted();
@@ -261,9 +276,11 @@ private:
         drawn_at_ = now;
         drawn_rows_ = rows;
 
-        std::string text = percent(done()) + "  " + grouped(rows) + " of " + grouped(paths_.size()) + "  " +
+        std::string text = percent(done()) + "  " + grouped(rows) + " of " +
+                           grouped(paths_.size()) + "  " +
                            grouped(static_cast<std::uint64_t>(rate_)) + "/s  workers";
-        const double handled = static_cast<double>(std::max<std::uint64_t>(1, crew_.sum_of_workers("handled")));
+        const double handled =
+            static_cast<double>(std::max<std::uint64_t>(1, crew_.sum_of_workers("handled")));
         for (const Member& worker : crew_.workers) {
             text += ' ' + percent(static_cast<double>(worker.figure("handled")) / handled);
             if (worker.exit_code) text += " (dead)";
@@ -291,7 +308,8 @@ private:
         }
         if (!was_killed && *member.exit_code != 0) {
             throw std::runtime_error(member.name + " ended with exit code " +
-                                     std::to_string(*member.exit_code) + ":\n" + crew_.last_words(member));
+                                     std::to_string(*member.exit_code) + ":\n" +
+                                     crew_.last_words(member));
         }
     }
 
@@ -301,7 +319,8 @@ private:
         std::string joined;
         for (const std::string& path : paths_) joined.append(path).push_back('\0');
         FileHandle(list, O_WRONLY | O_CREAT | O_TRUNC).write_all(joined);
-        auto digests = split_digests(output_of({"xargs", "-0", "-a", list, "sha256sum", "--zero", "--"}));
+        auto digests =
+            split_digests(output_of({"xargs", "-0", "-a", list, "sha256sum", "--zero", "--"}));
         return Check(paths_, std::move(digests)).compare(table());
     }
 
@@ -312,18 +331,25 @@ private:
         const bool all_killed = worker_kill_.is_done && producer_kill_.is_done;
 
         screen_.line("");
-        row("files", paths_.size(), one_decimal(static_cast<double>(paths_.size()) / worked_for_) + " per second");
+        row("files", paths_.size(),
+            one_decimal(static_cast<double>(paths_.size()) / worked_for_) + " per second");
         verdict("lost", lost, "pushed, but without a row");
         verdict("missing", result.missing, "found by find, but without a row");
         verdict("wrong digests", result.wrong, "against sha256sum");
         verdict("repeated rows", result.repeated, "in the table");
-        row("duplicates", crew_.collector.figure("duplicates"), "seen and filtered by the collector");
-        row("redeliveries", crew_.sum_of_workers("redelivered"), "handed out once more after the kills");
-        if (result.unreadable > 0) row("unreadable", result.unreadable, "gone in the meantime, for sha256sum too");
+        row("duplicates", crew_.collector.figure("duplicates"),
+            "seen and filtered by the collector");
+        row("redeliveries", crew_.sum_of_workers("redelivered"),
+            "handed out once more after the kills");
+        if (result.unreadable > 0)
+            row("unreadable", result.unreadable, "gone in the meantime, for sha256sum too");
         if (result.unexpected > 0) row("unexpected", result.unexpected, "came up after the count");
         screen_.line("  time             " + one_decimal(worked_for_) + " s");
-        for (const std::string& example : result.examples) screen_.line("    " + example, Color::red);
-        if (!all_killed) screen_.line("  the work was done before both were killed: nothing is proved", Color::red);
+        for (const std::string& example : result.examples)
+            screen_.line("    " + example, Color::red);
+        if (!all_killed)
+            screen_.line("  the work was done before both were killed: nothing is proved",
+                         Color::red);
         if (options_.keep) screen_.line("  kept in " + directory_.path());
 
         const bool held = lost + result.missing + result.wrong + result.repeated == 0 && all_killed;
@@ -331,10 +357,12 @@ private:
         return held;
     }
 
-    void row(const std::string& name, std::uint64_t value, const std::string& note, Color color = Color::plain) {
+    void row(const std::string& name, std::uint64_t value, const std::string& note,
+             Color color = Color::plain) {
         const std::string text = grouped(value);
         screen_.line("  " + name + std::string(14 - std::min<std::size_t>(14, name.size()), ' ') +
-                         std::string(10 - std::min<std::size_t>(10, text.size()), ' ') + text + "  " + note,
+                         std::string(10 - std::min<std::size_t>(10, text.size()), ' ') + text +
+                         "  " + note,
                      color);
     }
 

@@ -44,7 +44,8 @@ inline std::unordered_map<std::string, std::string> split_digests(std::string_vi
     while (!text.empty()) {
         const std::size_t end = std::min(text.find('\0'), text.size());
         const std::string_view entry = text.substr(0, end);
-        if (entry.size() <= kSha256Digits + 2) throw std::runtime_error("sha256sum printed something else");
+        if (entry.size() <= kSha256Digits + 2)
+            throw std::runtime_error("sha256sum printed something else");
         digests.emplace(entry.substr(kSha256Digits + 2), entry.substr(0, kSha256Digits));
         text.remove_prefix(std::min(end + 1, text.size()));
     }
@@ -53,7 +54,8 @@ inline std::unordered_map<std::string, std::string> split_digests(std::string_vi
 
 class Check {
 public:
-    Check(const std::vector<std::string>& paths, std::unordered_map<std::string, std::string> digests)
+    Check(const std::vector<std::string>& paths,
+          std::unordered_map<std::string, std::string> digests)
         : paths_(paths), digests_(std::move(digests)) {}
 
     CheckResult compare(const std::string& table) {

@@ -1,6 +1,7 @@
 #pragma once
 
-/// A child process of the demo, with its standard output in a pipe and its standard error in a file.
+/// A child process of the demo, with its standard output in a pipe and its standard error in a
+/// file.
 
 #include <cerrno>
 #include <csignal>

@@ -20,9 +20,9 @@
 struct Member {
     std::string name;
     Child child;
-    std::string endpoint;                         ///< where it listens, once it has said so
-    std::map<std::string, std::uint64_t> figures; ///< the last ones it told
-    bool is_expected_to_end = false;              ///< it was told to, or killed on purpose
+    std::string endpoint;                          ///< where it listens, once it has said so
+    std::map<std::string, std::uint64_t> figures;  ///< the last ones it told
+    bool is_expected_to_end = false;               ///< it was told to, or killed on purpose
     std::optional<int> exit_code;
 
     [[nodiscard]] std::uint64_t figure(const std::string& key) const {
@@ -57,7 +57,8 @@ public:
     Member producer;
     std::vector<Member> workers;
 
-    void start(Member& member, const std::string& program, std::vector<std::string> arguments) const {
+    void start(Member& member, const std::string& program,
+               std::vector<std::string> arguments) const {
         arguments.insert(arguments.begin(), bin_ + "/competing_consumers_" + program);
         member.exit_code.reset();
         member.is_expected_to_end = false;
@@ -76,8 +77,8 @@ public:
         return sum;
     }
 
-    /// Waits at most `timeout` for output or a signal on `signals`, and takes in what the members say.
-    /// True when a signal has come.
+    /// Waits at most `timeout` for output or a signal on `signals`, and takes in what the members
+    /// say. True when a signal has come.
     bool listen(int signals, std::chrono::milliseconds timeout) {
         std::vector<pollfd> polled{{signals, POLLIN, 0}};
         for (Member* member : members()) polled.push_back({member->child.output(), POLLIN, 0});

@@ -46,7 +46,8 @@ inline Row describe(const std::string& path) {
     const FileHandle file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     struct stat status {};
     if (::fstat(file.fd(), &status) != 0) file.fail("stat");
-    if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + " is not a regular file any more");
+    if (!S_ISREG(status.st_mode))
+        throw std::runtime_error(path + " is not a regular file any more");
 
     Row row;
     row.path = path;

@@ -16,7 +16,8 @@
 class FileHandle {
 public:
     FileHandle() = default;
-    FileHandle(const std::string& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
+    FileHandle(const std::string& path, int flags)
+        : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
         if (fd_ < 0) fail("open");
     }
     FileHandle(FileHandle&& other) noexcept

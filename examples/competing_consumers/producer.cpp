@@ -1,4 +1,5 @@
-/// Walks directory trees and pushes one durable message per file; goes on where it was after a crash.
+/// Walks directory trees and pushes one durable message per file; goes on where it was after a
+/// crash.
 
 #include <atomic>
 #include <chrono>
@@ -54,7 +55,8 @@ Options parse(int argc, char** argv) {
     Options options;
     options.endpoint = arguments.value("--bind", "tcp://127.0.0.1:*");
     options.spool = arguments.value("--spool", "./producer.spool");
-    options.spool_bytes_max = arguments.number("--spool-max", peermq::PeerOptions().spool_bytes_max);
+    options.spool_bytes_max =
+        arguments.number("--spool-max", peermq::PeerOptions().spool_bytes_max);
     options.queue = arguments.value("--queue", "files");
     options.limit = arguments.number("--limit", UINT64_MAX);
     options.rate = arguments.number("--rate", 0);
@@ -84,18 +86,22 @@ private:
 class Producer {
 public:
     Producer(const Options& options, peermq::Push& queue, Progress progress)
-        : options_(options), queue_(queue), progress_(std::move(progress)), pace_(options.rate),
+        : options_(options),
+          queue_(queue),
+          progress_(std::move(progress)),
+          pace_(options.rate),
           files_(progress_.files) {}
 
     void push_all() {
         for (std::size_t root = 0; root < options_.roots.size(); ++root) {
-            const bool went_on = walk(
-                options_.roots[root],
-                {.file = [&](const std::string& path) { return push_one(root, path); },
-                 .unreadable = [&](const std::string& path, const std::string& why) {
-                     ++skipped_;
-                     std::cerr << "skipped " << path << ": " << why << '\n';
-                 }});
+            const bool went_on =
+                walk(options_.roots[root],
+                     {.file = [&](const std::string& path) { return push_one(root, path); },
+                      .unreadable =
+                          [&](const std::string& path, const std::string& why) {
+                              ++skipped_;
+                              std::cerr << "skipped " << path << ": " << why << '\n';
+                          }});
             if (!went_on) break;
         }
         save();
@@ -129,7 +135,8 @@ private:
 
     /// First the messages, then the claim that they are there.
     void save() {
-        if (!queue_.flush(peermq::Until::durable)) throw std::runtime_error("the spool does not answer");
+        if (!queue_.flush(peermq::Until::durable))
+            throw std::runtime_error("the spool does not answer");
         if (unsaved_ > 0) progress_.save(options_.spool + ".progress");
         unsaved_ = 0;
         saved_at_ = Clock::now();

@@ -2,8 +2,8 @@
 
 /// How far the producer's walk has come, kept beside its spool.
 ///
-/// Saved only when all messages up to there are durable in the spool. So a restart never leaves a file
-/// out; and it pushes again at most what came after the last save: less than one batch.
+/// Saved only when all messages up to there are durable in the spool. So a restart never leaves a
+/// file out; and it pushes again at most what came after the last save: less than one batch.
 
 #include <cstdint>
 #include <filesystem>
@@ -16,14 +16,14 @@
 #include "row.hpp"
 #include "walk.hpp"
 
-/// As text, one "name value" per line: peer, files, then one "root" per root in order, then "at" with
-/// the last path, which belongs to the root with index "in".
+/// As text, one "name value" per line: peer, files, then one "root" per root in order, then "at"
+/// with the last path, which belongs to the root with index "in".
 struct Progress {
     std::string peer;                ///< id of the spool that this belongs to
     std::vector<std::string> roots;  ///< in the order of the walk
     std::uint64_t files = 0;         ///< pushed so far, each counted once
     std::size_t root_index = 0;
-    std::string last_path;           ///< empty: nothing yet
+    std::string last_path;  ///< empty: nothing yet
 
     /// True when the walk has not been at `path` of roots[root] yet.
     [[nodiscard]] bool is_ahead(std::size_t root, const std::string& path) const {
@@ -45,8 +45,8 @@ struct Progress {
         replace_durably(file, text.str());
     }
 
-    /// What `file` says, or the beginning when there is no such file. Throws when it belongs to another
-    /// spool or to other roots: going on would leave files out.
+    /// What `file` says, or the beginning when there is no such file. Throws when it belongs to
+    /// another spool or to other roots: going on would leave files out.
     static Progress load(const std::string& file, const std::string& peer,
                          const std::vector<std::string>& roots) {
         Progress progress;
@@ -73,7 +73,8 @@ private:
         while (std::getline(text, line)) {
             const std::size_t space = line.find(' ');
             const std::string name = line.substr(0, space);
-            const auto value = space == std::string::npos ? std::nullopt : unescape(line.substr(space + 1));
+            const auto value =
+                space == std::string::npos ? std::nullopt : unescape(line.substr(space + 1));
             if (!value) throw std::runtime_error(file + " is damaged: " + line);
             if (name == "peer") progress.peer = *value;
             if (name == "files") progress.files = std::stoull(*value);

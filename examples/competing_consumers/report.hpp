@@ -18,8 +18,8 @@
 
 using ReportFields = std::vector<std::pair<std::string_view, std::uint64_t>>;
 
-/// Prints what `fields` returns at every interval, when it has changed, and once at the end. Nothing
-/// is printed when it throws: then the peer is closed, and the last figures stand.
+/// Prints what `fields` returns at every interval, when it has changed, and once at the end.
+/// Nothing is printed when it throws: then the peer is closed, and the last figures stand.
 class Reporter {
 public:
     Reporter(std::chrono::milliseconds interval, std::function<ReportFields()> fields)

@@ -19,7 +19,8 @@ class Table {
 public:
     /// Opens or creates the file and reads what it holds; a row that a crash cut short is removed.
     explicit Table(const std::string& path) : file_(path, O_RDWR | O_CREAT | O_APPEND) {
-        if (::flock(file_.fd(), LOCK_EX | LOCK_NB) != 0) file_.fail("lock (another collector has it)");
+        if (::flock(file_.fd(), LOCK_EX | LOCK_NB) != 0)
+            file_.fail("lock (another collector has it)");
         const std::string content = file_.read_all();
         const std::size_t whole = content.rfind('\n') + 1;  // npos + 1 is 0
         read_rows(path, std::string_view(content).substr(0, whole));

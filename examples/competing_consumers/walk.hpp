@@ -16,7 +16,9 @@
 
 /// The order of walks below one root: by path, component by component.
 inline bool walks_before(std::string_view a, std::string_view b) {
-    const auto rank = [](char c) { return c == '/' ? 0 : static_cast<int>(static_cast<unsigned char>(c)); };
+    const auto rank = [](char c) {
+        return c == '/' ? 0 : static_cast<int>(static_cast<unsigned char>(c));
+    };
     return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
                                         [rank](char x, char y) { return rank(x) < rank(y); });
 }
@@ -56,7 +58,8 @@ inline bool visit(const fs::directory_entry& entry, const WalkCallbacks& callbac
 inline bool visit_directory(const std::string& directory, const WalkCallbacks& callbacks) {
     std::error_code error;
     std::vector<fs::directory_entry> entries;
-    for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    for (fs::directory_iterator it(directory, error), end; !error && it != end;
+         it.increment(error)) {
         entries.push_back(*it);
     }
     if (error) callbacks.unreadable(directory, error.message());
@@ -89,9 +92,11 @@ inline std::vector<std::string> distinct_roots(std::vector<std::string> roots) {
     };
     std::vector<std::string> kept;
     for (const std::string& root : roots) {
-        std::erase_if(kept, [&](const std::string& other) { return inside(other, root) && other != root; });
-        const bool covered = std::any_of(kept.begin(), kept.end(),
-                                         [&](const std::string& other) { return inside(root, other); });
+        std::erase_if(
+            kept, [&](const std::string& other) { return inside(other, root) && other != root; });
+        const bool covered = std::any_of(kept.begin(), kept.end(), [&](const std::string& other) {
+            return inside(root, other);
+        });
         if (!covered) kept.push_back(root);
     }
     return kept;

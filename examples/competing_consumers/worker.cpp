@@ -1,6 +1,6 @@
-/// Takes paths from the producers' queue, finds out about each file, and pushes what it found to the
-/// collector. A path is acked only once the collector has acked its row; so whichever process dies,
-/// every path ends as a row, some perhaps twice.
+/// Takes paths from the producers' queue, finds out about each file, and pushes what it found to
+/// the collector. A path is acked only once the collector has acked its row; so whichever process
+/// dies, every path ends as a row, some perhaps twice.
 
 #include <atomic>
 #include <chrono>
@@ -20,7 +20,8 @@ namespace {
 constexpr auto kStopPatience = std::chrono::seconds(3);
 constexpr auto kStopCheck = std::chrono::milliseconds(100);
 
-constexpr std::string_view kUsage = R"(usage: competing_consumers_worker --connect ENDPOINT --results ENDPOINT [options]
+constexpr std::string_view kUsage =
+    R"(usage: competing_consumers_worker --connect ENDPOINT --results ENDPOINT [options]
 
 Computes SHA-256, bytes, lines and words of each file that it is handed.
 

@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
     const std::string endpoint = argc > 1 ? argv[1] : "tcp://127.0.0.1:7000";
     const int count = argc > 2 ? std::atoi(argv[2]) : 10;
     try {
-        peermq::Peer peer;         // no spool: this end has nothing to remember
-        peer.connect(endpoint);    // may run before the other end listens
+        peermq::Peer peer;       // no spool: this end has nothing to remember
+        peer.connect(endpoint);  // may run before the other end listens
         peermq::Pull greetings = peer.pull("greetings");
 
         int handled = 0;

@@ -11,7 +11,8 @@
 
 #include <pthread.h>
 
-/// Calls `on_stop` on a thread of its own at the first signal; a second one ends the process at once.
+/// Calls `on_stop` on a thread of its own at the first signal; a second one ends the process at
+/// once.
 ///
 /// Make it on the main thread before threads of your own, which inherit the blocked signals, and
 /// after everything that `on_stop` uses.

@@ -15,8 +15,8 @@ int main(int argc, char** argv) {
         std::cout << "listening on " << peer.bind(endpoint) << std::endl;
 
         // A job that failed comes again after 200 ms, then 400 ms; the third failure is the last.
-        peermq::Push jobs = peer.push("jobs", {.max_attempts = 3,
-                                               .retry_wait_min = std::chrono::milliseconds(200)});
+        peermq::Push jobs = peer.push(
+            "jobs", {.max_attempts = 3, .retry_wait_min = std::chrono::milliseconds(200)});
         for (int number = 1; number <= count; ++number) {
             const std::string text = std::to_string(number);
             static_cast<void>(jobs.post({.body = text}));

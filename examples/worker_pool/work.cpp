@@ -1,5 +1,5 @@
-/// A pool of handlers in one process: eight at a time, failures are tried again, Ctrl-C lets the jobs
-/// in hand finish and gives back the others.
+/// A pool of handlers in one process: eight at a time, failures are tried again, Ctrl-C lets the
+/// jobs in hand finish and gives back the others.
 
 #include <atomic>
 #include <iostream>
