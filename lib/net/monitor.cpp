@@ -65,7 +65,7 @@ std::string describe_handshake_failure(const MonitorEvent& event) {
         return "the connection ended during the ZeroMQ handshake; is the other end no peermq?";
     }
     // libzmq's handshake timer leaves EAGAIN or whatever errno was.
-    return "no ZeroMQ handshake within 5 s; is the other end no peermq (HTTP, TLS?) or stuck?";
+    return "no ZeroMQ handshake in time; is the other end no peermq (HTTP, TLS?) or stuck?";
 }
 
 Monitor::Monitor(const ZmqContext& context, const ZmqSocket& socket, std::uint64_t id)

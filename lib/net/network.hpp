@@ -8,6 +8,11 @@
 /// bind or connect. A private context. Sockets are watched by monitors, so that a lost connection is
 /// known at once. What libzmq gets wrong, and what is done about it, is listed in network.cpp.
 ///
+/// Records below 16 KiB travel in one part with the head, which then arrives as Received::head alone.
+/// After close() nothing more is reported about that channel; disconnect() reports its channel lost as
+/// `closed`. A connection accepted without a frame is no channel; what fails there is reported as an
+/// attempt of target 0. Callbacks may call everything but receive(), wait() and shut_down().
+///
 /// Threads: everything but wake() and wait_unowned() is for the holder of the owner role, one at a time with a full fence
 /// between holders; wake() is for any thread and signal-safe.
 
@@ -27,6 +32,7 @@ struct NetworkOptions {
     std::size_t frame_bytes_max = 0;       ///< MAXMSGSIZE of every socket
     base::Duration reconnect_wait_min{};
     base::Duration reconnect_wait_max{};
+    base::Duration handshake_timeout{};    ///< of ZMTP, on both sides; 0: limits::hello_timeout
 };
 
 class Network final : public Transport {

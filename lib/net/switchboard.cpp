@@ -13,7 +13,6 @@ namespace {
 constexpr int kFramesPerPipeMax = 1024;
 /// One carrier hands out at most this many frames before the next one has its turn.
 constexpr std::size_t kTurnFramesMax = 32;
-constexpr int kHandshakeMs = 5000;
 constexpr int kHeartbeatMs = 5000;
 constexpr int kHeartbeatTimeoutMs = 10000;
 /// A frame that is a little too large is received, so that its sender can be told why it is cut off;
@@ -28,6 +27,9 @@ NetworkOptions with_defaults(NetworkOptions options) {
     }
     if (options.reconnect_wait_max <= base::Duration::zero()) {
         options.reconnect_wait_max = limits::reconnect_wait_max;
+    }
+    if (options.handshake_timeout <= base::Duration::zero()) {
+        options.handshake_timeout = limits::hello_timeout;
     }
     return options;
 }
@@ -164,7 +166,9 @@ void Switchboard::configure(ZmqSocket& socket, bool ipv6) const {
     socket.set_bytes_max(static_cast<std::int64_t>(options.frame_bytes_max * kOversizeFactor));
     socket.set(ZMQ_SNDHWM, kFramesPerPipeMax);
     socket.set(ZMQ_RCVHWM, kFramesPerPipeMax);
-    socket.set(ZMQ_HANDSHAKE_IVL, kHandshakeMs);
+    const auto handshake =
+        std::chrono::duration_cast<std::chrono::milliseconds>(options.handshake_timeout);
+    socket.set(ZMQ_HANDSHAKE_IVL, static_cast<int>(handshake.count()));
     // Backstop only: it proves that the connection carries bytes, nothing about the peer.
     socket.set(ZMQ_HEARTBEAT_IVL, kHeartbeatMs);
     socket.set(ZMQ_HEARTBEAT_TIMEOUT, kHeartbeatTimeoutMs);

@@ -10,9 +10,9 @@ namespace peermq::net {
 namespace {
 
 constexpr auto kProbeTimeout = std::chrono::seconds(5);
-/// libzmq's own time-outs for connecting and for the handshake come first; this one only makes sure
-/// that no attempt lasts for ever.
-constexpr auto kAttemptTimeout = std::chrono::seconds(12);
+/// Added to the handshake's time-out. libzmq's own for connecting and for the handshake come first;
+/// this only makes sure that no attempt lasts for ever.
+constexpr auto kAttemptTimeout = std::chrono::seconds(7);
 
 }  // namespace
 
@@ -211,7 +211,8 @@ void Targets::start_dialer(TargetId id, Target& target) {
         return;
     }
     target.carrier = dialer;
-    set_timer(id, target, base::after(board_.clock.now(), kAttemptTimeout));
+    set_timer(id, target, base::after(board_.clock.now(),
+                                      kAttemptTimeout + board_.options.handshake_timeout));
 }
 
 void Targets::failed(TargetId id, Target& target, LossReason reason, bool explained,
