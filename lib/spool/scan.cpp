@@ -80,6 +80,11 @@ public:
         while (at + kBatchHeadBytes <= options_.to) {
             if (auto head = head_at(at)) {
                 at = take(*head);
+                const bool enough = at - options_.from >= options_.budget;
+                if ((enough || (options_.stop && options_.stop())) && at < options_.to) {
+                    scan_.stopped = true;
+                    return finish();
+                }
                 continue;
             }
             const auto anchor = search(at);
@@ -88,12 +93,16 @@ public:
             at = take(*anchor);
         }
         if (at + kBatchHeadBytes > options_.to) find_tail(scan_.end);
+        return finish();
+    }
+
+private:
+    Scan finish() {
         scan_.bytes_read = window_.bytes_read();
         scan_.failed = window_.failed();
         return std::move(scan_);
     }
 
-private:
     std::optional<BatchHead> head_at(std::uint64_t at) {
         const auto head = decode_batch_head(window_.get(at, kBatchHeadBytes), kBatchMagic, seed_);
         return head && head->offset == at && head->number > last_number_ ? head : std::nullopt;
@@ -200,8 +209,11 @@ private:
             const base::ByteSpan bytes = window_.get(part.offset, part.entry.bytes);
             part.bad = walk_records(
                 bytes, part.entry.run(), seed,
-                [&](std::size_t offset, std::size_t, const record::Record& record) {
-                    if (options_.visit) options_.visit(part.entry, part.offset + offset, record);
+                [&](std::size_t offset, std::size_t length, const record::Record& record) {
+                    if (options_.visit) {
+                        options_.visit({part.entry, part.offset + offset,
+                                        bytes.subspan(offset, length), record});
+                    }
                     return true;
                 });
         }

@@ -45,7 +45,15 @@ struct Scan {
     std::uint64_t tail_bytes = 0;     ///< from `end` to the last byte that is not zero
     std::uint64_t proven = 0;         ///< highest batch number that some batch says is durable
     std::uint64_t bytes_read = 0;
+    bool stopped = false;             ///< ended by ScanOptions::stop or budget, before `to`
     bool failed = false;              ///< a read error: what is missing may still be there
+};
+
+struct ScannedRecord {
+    const PartEntry& part;
+    std::uint64_t offset = 0;     ///< in the file
+    base::ByteSpan bytes;         ///< whole, valid during the call
+    const record::Record& record;
 };
 
 struct ScanOptions {
@@ -54,7 +62,10 @@ struct ScanOptions {
     bool records = true;              ///< verify records; else only heads and state
     bool keep_state = true;
     /// Called for each good record when `records`.
-    std::function<void(const PartEntry&, std::uint64_t offset, const record::Record&)> visit;
+    std::function<void(const ScannedRecord&)> visit = {};
+    /// Asked after each batch; true ends the scan there.
+    std::function<bool()> stop = {};
+    std::uint64_t budget = ~std::uint64_t{0};  ///< bytes after which to end like that
 };
 
 [[nodiscard]] Scan scan_segment(base::File& file, std::uint64_t seed, const ScanOptions& options);

@@ -1,0 +1,308 @@
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+
+#include "base/limits.hpp"
+#include "spool/log_spool.hpp"
+#include "spool/scan.hpp"
+
+/// Upkeep, beside the committing thread: finished segments go, the next one is made ahead, survivors
+/// of mostly finished ones move forward.
+
+namespace peermq::spool {
+
+namespace limits = base::limits;
+
+namespace {
+
+/// A segment is compacted when at most this share of it is live, in percent; the second when the
+/// files take much more room than the quota allows for records.
+constexpr std::uint64_t kCarryPercent = 25;
+constexpr std::uint64_t kCarryPercentTight = 75;
+/// How far one step of compaction looks through a segment.
+constexpr std::uint64_t kCarryScanBytes = 8 * limits::kMiB;
+
+using StreamEpoch = std::tuple<StreamIndex, base::Epoch, bool>;
+
+}  // namespace
+
+bool LogSpool::maintain() {
+    Reporter reporter(*this);
+    std::lock_guard guard(maintain_mutex_);
+    {
+        std::lock_guard append_lock(append_mutex_);
+        if (closed_ || !failure().empty()) return false;
+    }
+    check_space();
+    bool more = retire();
+    more = prepare() || more;
+    more = carry() || more;
+    bool dirty = false;
+    {
+        std::lock_guard lock(mutex_);
+        dirty = manifest_dirty_;
+    }
+    if (dirty) (void)store_manifest({});
+    write_sync_record();
+    return more;
+}
+
+bool LogSpool::maintenance_due() {
+    check_space();
+    std::lock_guard lock(mutex_);
+    if (!failure_.empty()) return false;
+    const bool prepare_due = prepared_.empty() && clock_.now() >= prepare_after_;
+    return prepare_due || manifest_dirty_ || sync_record_due() || !finished_segments().empty() ||
+           carry_due();
+}
+
+// --- retiring
+
+/// Segments whose records are all settled, which a later file proves durably (INV-7).
+std::vector<std::uint64_t> LogSpool::finished_segments() const {
+    std::vector<std::uint64_t> finished;
+    if (checkpoint_append_ > synced_appends_) return finished;
+    for (const auto& [number, segment] : catalog_.segments()) {
+        if (segment == active_ || segment->live() > 0 || segment->released_by > synced_appends_) continue;
+        finished.push_back(number);
+    }
+    return finished;
+}
+
+bool LogSpool::retire() {
+    std::vector<std::uint64_t> finished;
+    {
+        std::lock_guard lock(mutex_);
+        finished = finished_segments();
+    }
+    if (finished.empty()) return false;
+    int error = store_manifest(finished);
+    if (is_full(error)) {
+        // Room for a manifest is all that is missing to free whole segments.
+        free_reserve();
+        error = store_manifest(finished);
+    }
+    if (error != 0) {
+        report({Damage::Kind::io_error, files_->path(kManifestName), 0, 0, 0,
+                "cannot write " + files_->path(kManifestName) + ": " + errno_text(error)});
+        return false;
+    }
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(mutex_);
+        for (const std::uint64_t number : finished) {
+            names.push_back(catalog_.find_segment(number)->name);
+            catalog_.remove_segment(number);
+            std::erase_if(indexes_, [&](const auto& entry) { return entry.first == number; });
+        }
+        stats_.segments_retired += finished.size();
+        space_check_at_ = {};
+        prepare_after_ = {};
+    }
+    // Names that come back after a crash are removed at the next opening: the manifest says so.
+    (void)files_->remove(names);
+    return false;
+}
+
+void LogSpool::free_reserve() {
+    std::lock_guard append_lock(append_mutex_);
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& segment : prepared_) names.push_back(segment->name);
+        prepared_.clear();
+        prepare_after_ = base::after(clock_.now(), limits::free_space_check_interval);
+    }
+    if (!names.empty()) {
+        (void)files_->remove(names);
+        return;
+    }
+    if (active_->file_bytes > active_->used && active_->file->truncate(active_->used) == 0) {
+        std::lock_guard lock(mutex_);
+        active_->file_bytes = active_->used;
+    }
+}
+
+// --- preparing
+
+bool LogSpool::prepare() {
+    {
+        std::lock_guard lock(mutex_);
+        if (!prepared_.empty() || clock_.now() < prepare_after_) return false;
+    }
+    const int error = create_prepared();
+    if (error == 0) return false;
+    std::lock_guard lock(mutex_);
+    prepare_after_ = base::after(clock_.now(), limits::free_space_check_interval);
+    return false;
+}
+
+// --- compaction
+
+/// The segment with the smallest share of live bytes, if that is small enough.
+std::shared_ptr<Segment> LogSpool::pick_victim() const {
+    const bool tight = catalog_.disk_bytes() > options_.max_bytes + 2 * segment_bytes_;
+    const std::uint64_t percent = tight ? kCarryPercentTight : kCarryPercent;
+    std::shared_ptr<Segment> best;
+    std::uint64_t best_share = percent + 1;
+    for (const auto& [number, segment] : catalog_.segments()) {
+        if (segment == active_ || segment->data_bytes() == 0 || segment->live() == 0) continue;
+        if (std::count(unreadable_.begin(), unreadable_.end(), number) != 0) continue;
+        const std::uint64_t share = segment->live_bytes() / (segment->data_bytes() / 100 + 1);
+        if (share >= best_share) continue;
+        best = segment;
+        best_share = share;
+    }
+    return best;
+}
+
+bool LogSpool::carry_due() const { return pick_victim() != nullptr; }
+
+bool LogSpool::carry() {
+    std::shared_ptr<Segment> victim;
+    std::map<StreamEpoch, base::RunSet> wanted;
+    {
+        std::lock_guard lock(mutex_);
+        victim = victim_ != 0 ? catalog_.find_segment(victim_) : nullptr;
+        if (!victim || victim == active_ || victim->live() == 0) {
+            victim = pick_victim();
+            victim_ = victim ? victim->number() : 0;
+            victim_at_ = kSegmentDataAt;
+        }
+        if (!victim) return false;
+        for (const auto& extent : victim->extents) {
+            const base::RunSet& finished = state_.find(extent->stream)->finished();
+            base::RunSet& runs = wanted[{extent->stream, extent->epoch, extent->carried}];
+            extent->runs.for_each([&](Run run) {
+                for (const Run live : finished.gaps(run)) runs.add(live);
+            });
+        }
+    }
+
+    PendingBatch pending;
+    auto bytes = std::make_shared<std::vector<std::byte>>();
+    std::vector<bool> was_carried;  // of each part, in the victim
+    std::uint64_t at = victim_at_;
+    const auto visit = [&](const ScannedRecord& record) {
+        const auto it = wanted.find({record.part.stream, record.part.epoch, record.part.carried()});
+        if (it == wanted.end() || !it->second.contains(record.record.seq)) return;
+        PartEntry* last = pending.parts.empty() ? nullptr : &pending.parts.back();
+        const bool grows = last != nullptr && last->stream == record.part.stream &&
+                           last->epoch == record.part.epoch &&
+                           last->run().last + 1 == record.record.seq &&
+                           was_carried.back() == record.part.carried();
+        if (!grows) {
+            PartEntry entry = record.part;
+            entry.flags |= kCarried;
+            entry.first = record.record.seq;
+            entry.count = 0;
+            entry.bytes = 0;
+            pending.parts.push_back(entry);
+            was_carried.push_back(record.part.carried());
+            last = &pending.parts.back();
+        }
+        ++last->count;
+        last->bytes += record.bytes.size();
+        bytes->insert(bytes->end(), record.bytes.begin(), record.bytes.end());
+    };
+    const auto stop = [&] {
+        return bytes->size() + pending.parts.size() * kPartEntryBytes >= limits::carry_bytes_max / 2;
+    };
+    const std::uint64_t to = victim->used;
+    const Scan scan = scan_segment(*victim->file, victim->header.random_id,
+                                   {.from = at, .to = to, .keep_state = false, .visit = visit,
+                                    .stop = stop, .budget = kCarryScanBytes});
+    if (scan.failed) {
+        unreadable_.push_back(victim->number());
+        victim_ = 0;
+        report({Damage::Kind::io_error, files_->path(victim->name), at, 0, 0,
+                "cannot read " + files_->path(victim->name) + " to compact it; it stays as it is"});
+        return false;
+    }
+    if (!pending.parts.empty()) {
+        pending.record_bytes = bytes->size();
+        pending.pieces.emplace_back(*bytes);
+        pending.pins.push_back(bytes);
+        const std::vector<PartEntry> parts = pending.parts;
+        std::lock_guard append_lock(append_mutex_);
+        if (closed_ || !failure().empty()) return false;
+        if (place(std::move(pending), true) != CommitResult::ok) return false;
+        std::lock_guard lock(mutex_);
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const PartEntry& part = parts[i];
+            const std::uint64_t live =
+                part.count - state_.find(part.stream)->finished().count_in(part.run());
+            catalog_.remove_run(*victim, part.stream, part.epoch, was_carried[i], part.run(), live);
+            stats_.records_carried += part.count;
+        }
+        victim->released_by = appends_;
+    }
+    victim_at_ = scan.end;
+    if (scan.stopped) return true;
+    return finish_victim(victim);
+}
+
+/// At the end of a victim: what is still live in it could not be read.
+bool LogSpool::finish_victim(const std::shared_ptr<Segment>& victim) {
+    victim_ = 0;
+    std::uint64_t lost = 0;
+    {
+        std::lock_guard lock(mutex_);
+        for (std::size_t i = 0; i < victim->extents.size();) {
+            const Extent& extent = *victim->extents[i];
+            const base::RunSet& finished = state_.find(extent.stream)->finished();
+            const base::RunSet runs = extent.runs;
+            std::uint64_t here = 0;
+            runs.for_each([&](Run run) { here += run.count() - finished.count_in(run); });
+            if (here == 0) {
+                ++i;
+                continue;
+            }
+            lost += here;
+            const StreamIndex stream = extent.stream;
+            const base::Epoch epoch = extent.epoch;
+            const bool carried = extent.carried;
+            runs.for_each([&](Run run) {
+                catalog_.remove_run(*victim, stream, epoch, carried, run,
+                                    run.count() - finished.count_in(run));
+            });
+            i = 0;  // removing may have changed the list
+        }
+    }
+    if (lost > 0) {
+        keep_copy(*victim);
+        const std::string path = files_->path(victim->name);
+        report({Damage::Kind::corrupt_records, path, 0, 0, lost,
+                path + ": " + std::to_string(lost) + " records are damaged and lost"});
+    }
+    // Nothing of it is live now; it may go once what was carried is durable.
+    std::lock_guard append_lock(append_mutex_);
+    if (closed_ || !failure().empty()) return false;
+    if (!unsynced_.empty() && sync_active() != CommitResult::ok) return false;
+    return true;
+}
+
+// --- the watermark
+
+bool LogSpool::sync_record_due() const {
+    return record_due_ && clock_.now() >= base::after(last_commit_, limits::sync_record_wait);
+}
+
+/// After a quiet while: says in the log how far it is durable, so that later damage is known for what
+/// it is.
+void LogSpool::write_sync_record() {
+    {
+        std::lock_guard lock(mutex_);
+        if (!sync_record_due()) return;
+    }
+    std::lock_guard append_lock(append_mutex_);
+    if (closed_ || !failure().empty() || checkpoint_pending_) return;
+    if (active_->used + batch_bytes(0, 0, 0) > active_->file_bytes) {
+        std::lock_guard lock(mutex_);
+        record_due_ = false;
+        return;
+    }
+    if (append(PendingBatch{}) != 0 && !cut_back()) (void)relocate("write", EIO, nullptr);
+}
+
+}  // namespace peermq::spool

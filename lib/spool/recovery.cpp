@@ -1,0 +1,703 @@
+#include "spool/recovery.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/limits.hpp"
+#include "peermq/error.hpp"
+
+namespace peermq::spool {
+
+namespace limits = base::limits;
+
+namespace {
+
+/// A name with a number further ahead than this is no segment of ours.
+constexpr std::uint64_t kNumberAhead = std::uint64_t{1} << 32;
+
+struct Candidate {
+    std::string name;
+    std::uint64_t named = 0;          ///< number in the name
+    bool header_ok = false;
+    std::shared_ptr<Segment> segment;
+};
+
+[[noreturn]] void newer_version(const std::string& path) {
+    throw Error(ErrorCode::version_mismatch,
+                path + " was written by a newer version of peermq (this one reads format " +
+                    std::to_string(kFormatVersion) + "); open it with that version");
+}
+
+std::string plural(std::uint64_t count, const std::string& word) {
+    return std::to_string(count) + " " + word + (count == 1 ? "" : "s");
+}
+
+class Recovery {
+public:
+    explicit Recovery(Files& files) : files_(files) {}
+
+    Recovered go() {
+        std::vector<base::DirectoryEntry> entries;
+        if (const int error = files_.list(entries); error != 0) {
+            throw Error(ErrorCode::io_error, "cannot list " + files_.path() + ": " + errno_text(error));
+        }
+        bool manifest_damaged = false;
+        const auto manifest = load_manifest(files_, manifest_damaged);
+        if (manifest) out_.manifest = *manifest;
+        have_manifest_ = manifest.has_value();
+        collect(entries);
+        if (!have_manifest_ && candidates_.empty()) {
+            if (manifest_damaged) {
+                throw Error(ErrorCode::corrupt, files_.path(kManifestName) +
+                                                    " is damaged and there are no segments to rebuild "
+                                                    "it from; restore the directory or remove it");
+            }
+            out_.created = true;
+        } else if (!have_manifest_) {
+            rebuild_manifest();
+        }
+        out_.created = out_.created || (out_.manifest.next_number == 1 && candidates_.empty());
+        out_.next_number = std::max(out_.next_number, out_.manifest.next_number);
+        out_.epoch = std::max(out_.epoch, out_.manifest.epoch);
+        admit();
+        for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) recover_segment(*it->second);
+        replay();
+        find_missing();
+        if (state_damaged_) distrust_state();
+        build_catalog();
+        out_.report.created = out_.created;
+        return std::move(out_);
+    }
+
+private:
+    /// What recovery learns about one segment, until the catalog is built.
+    struct Work {
+        std::shared_ptr<Segment> segment;
+        std::vector<ExtentEntry> extents;                  // of a sealed one
+        std::vector<ScannedBatch> batches;                 // accepted, with parts when not sealed
+        bool needs_state = false;
+        bool has_checkpoint = false;
+    };
+
+    // --- which files there are
+
+    void collect(const std::vector<base::DirectoryEntry>& entries) {
+        for (const base::DirectoryEntry& entry : entries) {
+            if (is_temporary(entry.name)) out_.stale.push_back(entry.name);
+            const auto number = segment_number(entry.name);
+            const bool near =
+                number && *number > 0 &&
+                (!have_manifest_ || *number < out_.manifest.next_number + kNumberAhead) &&
+                *number < ~std::uint64_t{0} - kNumberAhead;
+            if (!near || !entry.is_regular_file) continue;
+            out_.next_number = std::max(out_.next_number, *number + 1);
+            if (have_manifest_ && *number < out_.manifest.next_number && !listed(*number)) {
+                // Reclaimed before a crash undid the unlink: everything in it is finished.
+                out_.stale.push_back(entry.name);
+                continue;
+            }
+            candidates_.push_back(look_at(entry.name, *number));
+        }
+    }
+
+    [[nodiscard]] const Manifest::Live* listed(std::uint64_t number) const {
+        for (const Manifest::Live& live : out_.manifest.live) {
+            if (live.number == number) return &live;
+        }
+        return nullptr;
+    }
+
+    Candidate look_at(const std::string& name, std::uint64_t number) {
+        Candidate candidate{name, number, false, std::make_shared<Segment>()};
+        Segment& segment = *candidate.segment;
+        segment.name = name;
+        segment.header.number = number;
+        std::unique_ptr<base::File> file;
+        int error = files_.open(name, base::OpenMode::read_write, file);
+        if (error == 0) error = file->size(segment.file_bytes);
+        if (error != 0) {
+            throw Error(ErrorCode::io_error, "cannot open " + files_.path(name) + ": " + errno_text(error));
+        }
+        segment.file = std::move(file);
+        for (const std::uint64_t at : {std::uint64_t{0}, kSegmentHeaderCopyAt}) {
+            std::vector<std::byte> bytes(kSegmentHeaderBytes);
+            if (!read_exactly(*segment.file, bytes, at)) continue;
+            SegmentHeader header;
+            const BlockState state = decode_segment_header(bytes, header);
+            if (state == BlockState::newer) newer_version(files_.path(name));
+            if (state != BlockState::ok) continue;
+            segment.header = header;
+            candidate.header_ok = true;
+            break;
+        }
+        return candidate;
+    }
+
+    void rebuild_manifest() {
+        for (const Candidate& candidate : candidates_) {
+            if (!candidate.header_ok) continue;
+            out_.manifest.spool = candidate.segment->header.spool;
+            out_.manifest.peer = candidate.segment->header.peer;
+        }
+        if (out_.manifest.spool.is_zero()) {
+            throw Error(ErrorCode::corrupt, files_.path() + " holds no readable manifest and no "
+                                                            "readable segment header");
+        }
+        report(Damage::Kind::corrupt_records, files_.path(kManifestName), 0, 0, 0,
+               "the manifest is missing or damaged; it was rebuilt from the segments");
+    }
+
+    /// Sorts out what does not belong here; the rest become segments_.
+    void admit() {
+        for (Candidate& candidate : candidates_) {
+            Segment& segment = *candidate.segment;
+            const std::string path = files_.path(candidate.name);
+            if (candidate.header_ok && segment.header.spool != out_.manifest.spool) {
+                report(Damage::Kind::foreign_segment, path, 0, segment.file_bytes, 0,
+                       "belongs to another spool; left alone");
+                continue;
+            }
+            if (candidate.header_ok && segment.number() != candidate.named &&
+                !admit_misnamed(candidate)) {
+                continue;
+            }
+            const Manifest::Live* live = listed(segment.number());
+            if (candidate.header_ok && live != nullptr && live->random_id != segment.header.random_id) {
+                report(Damage::Kind::rolled_back, path, 0, segment.file_bytes, 0,
+                       "is another segment of that number, from an older copy of the spool; left alone");
+                continue;
+            }
+            if (!candidate.header_ok && live != nullptr) {
+                segment.header = {out_.manifest.spool, out_.manifest.peer, candidate.named,
+                                  live->random_id, {}};
+            }
+            add_segment(candidate);
+        }
+    }
+
+    void add_segment(Candidate& candidate) {
+        Segment& segment = *candidate.segment;
+        out_.epoch = std::max(out_.epoch, segment.header.epoch.counter);
+        auto& slot = segments_[segment.number()];
+        if (slot) {
+            // Two files of one number: the one under its own name counts.
+            Candidate* loser = &candidate;
+            if (segment_name(segment.number()) == candidate.name) {
+                std::swap(slot->segment, candidate.segment);
+            }
+            report(Damage::Kind::duplicate_segment, files_.path(loser->segment->name), 0,
+                   loser->segment->file_bytes, 0,
+                   "is a copy of segment " + std::to_string(slot->segment->number()) + "; left alone");
+            return;
+        }
+        slot = std::make_unique<Work>();
+        slot->segment = candidate.segment;
+        if (!candidate.header_ok) headerless_.push_back(segment.number());
+    }
+
+    /// A file under the wrong name is still the segment that its header says, unless that is gone.
+    bool admit_misnamed(const Candidate& candidate) {
+        const std::uint64_t number = candidate.segment->number();
+        const std::string path = files_.path(candidate.name);
+        if (have_manifest_ && number < out_.manifest.next_number && listed(number) == nullptr) {
+            report(Damage::Kind::rolled_back, path, 0, candidate.segment->file_bytes, 0,
+                   "holds segment " + std::to_string(number) +
+                       ", which was finished and reclaimed; left alone");
+            return false;
+        }
+        const bool has_own = std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& c) {
+            return c.named == number && c.header_ok && c.segment->number() == number;
+        });
+        if (!has_own) {
+            report(Damage::Kind::foreign_segment, path, 0, candidate.segment->file_bytes, 0,
+                   "is out of order: it holds segment " + std::to_string(number) +
+                       "; its records are used");
+        }
+        out_.next_number = std::max(out_.next_number, number + 1);
+        return true;
+    }
+
+    // --- one segment
+
+    [[nodiscard]] const ChainEntry* chain_of(std::uint64_t number) const {
+        for (const ChainEntry& entry : chain_) {
+            if (entry.number == number) return &entry;
+        }
+        return nullptr;
+    }
+
+    void recover_segment(Work& work) {
+        Segment& segment = *work.segment;
+        const ChainEntry* chain = chain_of(segment.number());
+        if (segment.header.random_id == 0 && chain != nullptr) {
+            segment.header.random_id = chain->random_id;
+        }
+        if (std::count(headerless_.begin(), headerless_.end(), segment.number()) != 0) {
+            if (segment.header.random_id == 0) return give_up(segment);
+            damage(segment, Damage::Kind::corrupt_records, 0, kSegmentHeaderBytes, 0,
+                   "the header is damaged; the records are used");
+        }
+        if (chain != nullptr && chain->random_id != segment.header.random_id) {
+            report(Damage::Kind::rolled_back, files_.path(segment.name), 0, segment.file_bytes, 0,
+                   "is not the segment that later ones name; left alone");
+            work.segment = nullptr;
+            return;
+        }
+        work.needs_state = !checkpoint_found_;
+        const bool footer = read_footer(work, chain);
+        if (!footer && chain != nullptr && chain->sealed) {
+            damage(segment, Damage::Kind::bad_footer, chain->valid_end, 0, 0,
+                   "the footer is damaged; the segment was read through instead");
+        }
+        if (footer && work.needs_state) scan_state(work);
+        if (!segment.sealed) scan_all(work, chain);
+        ++out_.report.segments;
+        if (work.needs_state) note_checkpoint(work);
+    }
+
+    void give_up(Segment& segment) {
+        segments_[segment.number()]->segment = nullptr;
+        damage(segment, Damage::Kind::corrupt_records, 0, segment.file_bytes, 0,
+               "no header can be read and nothing else says what this file is; left alone");
+    }
+
+    bool read_footer(Work& work, const ChainEntry* chain) {
+        Segment& segment = *work.segment;
+        if (segment.file_bytes < kSegmentDataAt + kFooterTailBytes) return false;
+        const std::uint64_t seed = segment.header.random_id;
+        std::vector<std::byte> bytes(kFooterTailBytes);
+        if (!read_exactly(*segment.file, bytes, segment.file_bytes - kFooterTailBytes)) return false;
+        const auto tail = decode_footer_tail(bytes, seed);
+        if (!tail || tail->offset < kSegmentDataAt || tail->bytes > segment.file_bytes ||
+            tail->offset != segment.file_bytes - tail->bytes ||
+            (chain != nullptr && chain->valid_end != tail->offset)) {
+            return false;
+        }
+        bytes.resize(tail->bytes);
+        if (!read_exactly(*segment.file, bytes, tail->offset)) return false;
+        auto footer = decode_footer(bytes, seed);
+        if (!footer || footer->offset != tail->offset) return false;
+        segment.sealed = true;
+        segment.used = footer->offset;
+        segment.batches = footer->batches;
+        work.extents = std::move(footer->extents);
+        return true;
+    }
+
+    /// Replays a sealed segment's state; falls back to the full scan when that finds damage.
+    void scan_state(Work& work) {
+        Segment& segment = *work.segment;
+        Scan scan = scan_segment(*segment.file, segment.header.random_id,
+                                 {.to = segment.used, .records = false});
+        out_.report.bytes_scanned += scan.bytes_read;
+        require_read(segment, scan);
+        const bool good =
+            scan.gaps.empty() && scan.end == segment.used && scan.batches.size() == segment.batches &&
+            std::all_of(scan.batches.begin(), scan.batches.end(),
+                        [](const ScannedBatch& b) { return b.state_ok && b.table_ok && b.complete; });
+        if (good) {
+            work.batches = std::move(scan.batches);
+            return;
+        }
+        // The footer proves how far the batches went; only its index is not used.
+        ChainEntry proof{segment.number(), segment.header.random_id, segment.used, true, {}};
+        work.extents.clear();
+        segment.sealed = false;
+        scan_all(work, &proof);
+    }
+
+    void require_read(const Segment& segment, const Scan& scan) {
+        if (!scan.failed) return;
+        // A disk that does not answer now may answer later: nothing may be cut on such a ground.
+        throw Error(ErrorCode::io_error, "cannot read " + files_.path(segment.name));
+    }
+
+    void scan_all(Work& work, const ChainEntry* chain) {
+        Segment& segment = *work.segment;
+        if (segment.sealed) return;
+        const std::uint64_t to =
+            chain != nullptr ? std::min(chain->valid_end, segment.file_bytes) : segment.file_bytes;
+        Scan scan = scan_segment(*segment.file, segment.header.random_id,
+                                 {.to = to, .keep_state = work.needs_state});
+        out_.report.bytes_scanned += scan.bytes_read;
+        require_read(segment, scan);
+        if (chain != nullptr) segment.excluded = chain->excluded;
+        const std::uint64_t proven = chain != nullptr ? ~std::uint64_t{0} : scan.proven;
+        segment.used = accept_batches(work, scan, proven);
+        if (chain != nullptr) {
+            segment.used = chain->valid_end;
+            check_end(segment, *chain, scan);
+        } else {
+            cut_tail(segment, scan);
+        }
+        segment.index = std::make_shared<SegmentIndex>();
+        for (const ScannedBatch& batch : work.batches) {
+            for (const ScannedPart& part : batch.parts) {
+                segment.index->add(part.entry, batch.head.offset, batch.head.end());
+            }
+        }
+    }
+
+    [[nodiscard]] static bool is_excluded(const Segment& segment, std::uint64_t offset) {
+        return std::any_of(segment.excluded.begin(), segment.excluded.end(), [&](const auto& range) {
+            return range.offset <= offset && offset < range.offset + range.bytes;
+        });
+    }
+
+    /// Takes the batches that count; returns where the last one ends.
+    std::uint64_t accept_batches(Work& work, Scan& scan, std::uint64_t proven) {
+        Segment& segment = *work.segment;
+        std::uint64_t end = kSegmentDataAt;
+        for (const Scan::Gap& gap : scan.gaps) {
+            if (is_excluded(segment, gap.offset)) continue;
+            const auto next = std::find_if(
+                scan.batches.begin(), scan.batches.end(),
+                [&](const ScannedBatch& batch) { return batch.head.offset >= gap.offset + gap.bytes; });
+            const bool was_durable =
+                next == scan.batches.end() ? proven == ~std::uint64_t{0} : next->head.number - 1 <= proven;
+            lose_gap(work, gap, was_durable);
+        }
+        for (ScannedBatch& batch : scan.batches) {
+            if (is_excluded(segment, batch.head.offset)) continue;
+            if (!batch.complete && batch.head.number > proven) {
+                torn_.push_back({segment.number(), batch.head.offset, batch.head.bytes, count(batch)});
+                continue;
+            }
+            if (!batch.complete) salvage(work, batch);
+            segment.batches = std::max(segment.batches, batch.head.number);
+            end = batch.head.end();
+            work.batches.push_back(std::move(batch));
+        }
+        // What was cut before a batch that counts stays cut, whatever later openings think of it.
+        for (const Torn& torn : torn_) {
+            if (torn.number != segment.number() || torn.offset >= end) continue;
+            segment.excluded.push_back({torn.offset, torn.bytes});
+            damage(segment, Damage::Kind::torn_tail, torn.offset, torn.bytes, torn.records,
+                   "a batch was not wholly written; it was never durable and is left out");
+        }
+        return end;
+    }
+
+    static std::uint64_t count(const ScannedBatch& batch) {
+        std::uint64_t sum = 0;
+        for (const ScannedPart& part : batch.parts) sum += part.entry.count;
+        return sum;
+    }
+
+    void lose_gap(Work& work, const Scan::Gap& gap, bool was_durable) {
+        Segment& segment = *work.segment;
+        if (was_durable) {
+            if (work.needs_state) state_damaged_ = true;
+            damage(segment, Damage::Kind::corrupt_records, gap.offset, gap.bytes, 0,
+                   plural(gap.bytes, "byte") + " between batches cannot be read");
+        } else {
+            segment.excluded.push_back({gap.offset, gap.bytes});
+            damage(segment, Damage::Kind::torn_tail, gap.offset, gap.bytes, 0,
+                   "was not wholly written; it was never durable and is left out");
+        }
+    }
+
+    /// A durable batch with damage inside: its good records count.
+    void salvage(Work& work, ScannedBatch& batch) {
+        const std::uint64_t lost = batch.table_ok ? batch.bad_records() : 0;
+        const bool state_lost = !batch.state_ok && work.needs_state;
+        state_damaged_ = state_damaged_ || state_lost || !batch.table_ok;
+        std::string text = "batch " + std::to_string(batch.head.number) + " is damaged: ";
+        text += batch.table_ok ? plural(lost, "record") + " lost" : "its records cannot be told apart";
+        if (state_lost) text += ", and so are changes of delivery state: some messages may be repeated";
+        damage(*work.segment, Damage::Kind::corrupt_records, batch.head.offset, batch.head.bytes, lost,
+               text);
+    }
+
+    void check_end(Segment& segment, const ChainEntry& chain, const Scan& scan) {
+        const std::uint64_t end = std::max(scan.end, kSegmentDataAt);
+        if (end >= chain.valid_end || is_excluded(segment, end)) return;
+        const bool shorter = segment.file_bytes < chain.valid_end;
+        if (!checkpoint_found_) state_damaged_ = true;
+        damage(segment, shorter ? Damage::Kind::rolled_back : Damage::Kind::corrupt_records, end,
+               chain.valid_end - end, 0,
+               (shorter ? "ends early: it was truncated, or is an older copy; "
+                        : "cannot be read to its end; ") +
+                   plural(chain.valid_end - end, "byte") + " are missing");
+    }
+
+    void cut_tail(Segment& segment, const Scan& scan) {
+        const std::uint64_t tail_end = scan.end + scan.tail_bytes;
+        std::uint64_t records = 0;
+        for (const Torn& torn : torn_) {
+            if (torn.number == segment.number() && torn.offset >= segment.used) records += torn.records;
+        }
+        if (tail_end <= segment.used) return;
+        const std::uint64_t bytes = tail_end - segment.used;
+        out_.keep.push_back({segment.file, segment.used,
+                             std::min<std::uint64_t>(bytes, limits::quarantine_tail_bytes_max),
+                             "tail-" + segment.name.substr(4) + "-" + std::to_string(segment.used)});
+        report(Damage::Kind::torn_tail, files_.path(segment.name), segment.used, bytes, records,
+               "the end was not wholly written before a crash; it was never durable and is cut");
+    }
+
+    // --- state
+
+    void note_checkpoint(Work& work) {
+        std::uint64_t expected = 1;
+        for (const ScannedBatch& batch : work.batches) {
+            if (batch.head.number != expected++ || !(batch.head.flags & kCheckpoint) ||
+                !batch.state_ok) {
+                break;
+            }
+            if ((batch.head.flags & kCheckpointLast) == 0) continue;
+            work.has_checkpoint = true;
+            checkpoint_found_ = true;
+        }
+        // What a newer file says about older ones stands, even if its checkpoint is incomplete.
+        for (const ScannedBatch& batch : work.batches) {
+            if ((batch.head.flags & kCheckpoint) == 0 || !batch.state_ok) continue;
+            (void)visit_state(batch.state, [&](const StateEntry& entry) {
+                if (entry.kind == StateKind::chain && chain_of(entry.chain.number) == nullptr) {
+                    chain_.push_back(entry.chain);
+                }
+            });
+        }
+    }
+
+    void replay() {
+        bool base_found = segments_.empty() || out_.created;
+        for (auto& [number, work] : segments_) {
+            if (!work->segment || !work->needs_state) continue;
+            base_found = base_found || work->has_checkpoint;
+            for (const ScannedBatch& batch : work->batches) {
+                if (!batch.state_ok) continue;
+                const bool good = visit_state(batch.state, [&](const StateEntry& entry) {
+                    if (!out_.state.apply(entry)) orphans_.push_back(entry);
+                });
+                if (!good) state_damaged_ = true;
+            }
+        }
+        if (!base_found) state_damaged_ = true;
+        for (auto& [number, work] : segments_) note_ends(*work);
+        // Changes of streams whose registration only came later.
+        for (const StateEntry& entry : orphans_) {
+            if (!out_.state.apply(entry)) state_damaged_ = true;
+        }
+    }
+
+    void note_ends(Work& work) {
+        if (!work.segment) return;
+        for (const ScannedBatch& batch : work.batches) {
+            for (const ScannedPart& part : batch.parts) note_end(part.entry, part.entry.run().last);
+        }
+        for (const ExtentEntry& extent : work.extents) {
+            PartEntry part;
+            part.stream = extent.stream;
+            part.id = extent.id;
+            if (!extent.runs.empty()) note_end(part, extent.runs.back().last);
+        }
+    }
+
+    void note_end(const PartEntry& part, Seq last) {
+        StreamData* stream = out_.state.find(part.stream);
+        if (stream == nullptr) {
+            if (part.stream > limits::streams_per_spool_max) return;
+            // Its name is lost with its registrations; its records shall not be.
+            state_damaged_ = true;
+            StateEntry entry;
+            entry.kind = StateKind::stream;
+            entry.info = {part.stream, part.id, StreamKind::queue, "recovered-" + part.id.hex()};
+            (void)out_.state.apply(entry);
+            stream = out_.state.find(part.stream);
+        }
+        stream->end = std::max(stream->end, last);
+    }
+
+    /// Some state is lost: everything counts as handed out, and what is stored nowhere as settled.
+    void distrust_state() {
+        std::map<StreamIndex, base::RunSet> stored;
+        for (auto& [number, work] : segments_) {
+            if (!work->segment) continue;
+            for (const ExtentEntry& extent : extents_of(*work)) {
+                for (const Run run : extent.runs) stored[extent.stream].add(run);
+            }
+        }
+        out_.state.for_each([&](StreamData& stream) {
+            const std::vector<Run> absent = stored[stream.info.index].gaps({1, stream.end});
+            for (auto& [index, group] : stream.groups) {
+                group.mark = stream.end;
+                for (const Run run : absent) group.settled.add(run);
+            }
+        });
+    }
+
+    void find_missing() {
+        std::vector<std::uint64_t> known;
+        for (const Manifest::Live& live : out_.manifest.live) known.push_back(live.number);
+        for (const ChainEntry& entry : chain_) {
+            // A newer manifest may have let go of what a checkpoint still names.
+            if (entry.number >= out_.manifest.next_number || !have_manifest_) {
+                if (have_manifest_) known.push_back(entry.number);
+            }
+        }
+        std::sort(known.begin(), known.end());
+        known.erase(std::unique(known.begin(), known.end()), known.end());
+        for (const std::uint64_t number : known) {
+            out_.next_number = std::max(out_.next_number, number + 1);
+            const auto it = segments_.find(number);
+            if (it != segments_.end() && it->second->segment) continue;
+            const bool newest = segments_.empty() || number > segments_.rbegin()->first;
+            if (newest) state_damaged_ = true;
+            report(Damage::Kind::missing_segment, files_.path(segment_name(number)), 0, 0, 0,
+                   "segment " + std::to_string(number) + " is missing; its records are lost");
+        }
+    }
+
+    // --- catalog
+
+    static std::vector<ExtentEntry> extents_of(const Work& work) {
+        if (work.segment->sealed) return work.extents;
+        std::vector<ExtentEntry> list;
+        for (const ScannedBatch& batch : work.batches) {
+            for (const ScannedPart& part : batch.parts) append_part(list, part);
+        }
+        return list;
+    }
+
+    static void append_part(std::vector<ExtentEntry>& list, const ScannedPart& part) {
+        base::RunSet good{part.entry.run()};
+        for (const Run run : part.bad) good.remove(run);
+        if (good.empty()) return;
+        auto it = std::find_if(list.rbegin(), list.rend(), [&](const ExtentEntry& extent) {
+            return extent.stream == part.entry.stream && extent.carried == part.entry.carried() &&
+                   extent.epoch == part.entry.epoch;
+        });
+        if (it == list.rend()) {
+            list.push_back({part.entry.stream, part.entry.carried(), part.entry.id, part.entry.epoch,
+                            0, 0, {}});
+            it = list.rbegin();
+        }
+        it->records += good.size();
+        it->bytes += part.entry.bytes / part.entry.count * good.size();
+        good.for_each([&](Run run) {
+            if (!it->runs.empty() && it->runs.back().last + 1 == run.first) {
+                it->runs.back().last = run.last;
+            } else {
+                it->runs.push_back(run);
+            }
+        });
+    }
+
+    void build_catalog() {
+        // Newest first, so that of two copies of a record the carried, later one is live.
+        std::map<StreamIndex, base::RunSet> covered;
+        std::map<std::uint64_t, std::vector<ExtentEntry>> kept;
+        for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) {
+            if (!it->second->segment) continue;
+            std::vector<ExtentEntry> extents = extents_of(*it->second);
+            for (ExtentEntry& extent : extents) {
+                base::RunSet runs;
+                for (const Run run : extent.runs) runs.add(run);
+                base::RunSet& hidden = covered[extent.stream];
+                for (const Run run : extent.runs) {
+                    for (const Run part : hidden.intersection(run)) runs.remove(part);
+                }
+                extent.runs = runs.runs();
+            }
+            for (const ExtentEntry& extent : extents) {
+                if (!extent.carried) continue;
+                for (const Run run : extent.runs) covered[extent.stream].add(run);
+            }
+            kept[it->first] = std::move(extents);
+        }
+        for (auto& [number, extents] : kept) {
+            Segment& segment = *segments_[number]->segment;
+            out_.catalog.add_segment(segments_[number]->segment);
+            for (const ExtentEntry& extent : extents) {
+                const StreamData* stream = out_.state.find(extent.stream);
+                if (stream == nullptr || stream->info.id != extent.id) continue;
+                std::uint64_t live = 0;
+                for (const Run run : extent.runs) {
+                    live += run.count() - stream->finished().count_in(run);
+                }
+                out_.catalog.add_extent(segment, extent, stream->info.kind == StreamKind::dead, live);
+                out_.report.records_unsettled += live;
+            }
+        }
+    }
+
+    // --- reports
+
+    void report(Damage::Kind kind, const std::string& path, std::uint64_t offset, std::uint64_t bytes,
+                std::uint64_t records, const std::string& text) {
+        out_.report.damage.push_back({kind, path, offset, bytes, records, path + ": " + text});
+    }
+
+    /// Damage in a segment of ours: a copy is kept before anything changes.
+    void damage(Segment& segment, Damage::Kind kind, std::uint64_t offset, std::uint64_t bytes,
+                std::uint64_t records, const std::string& text) {
+        if (!segment.quarantined) {
+            segment.quarantined = true;
+            out_.keep.push_back({segment.file, 0, segment.file_bytes, segment.name});
+        }
+        report(kind, files_.path(segment.name), offset, bytes, records, text);
+    }
+
+    struct Torn {
+        std::uint64_t number = 0;
+        std::uint64_t offset = 0;
+        std::uint64_t bytes = 0;
+        std::uint64_t records = 0;
+    };
+
+    Files& files_;
+    Recovered out_;
+    bool have_manifest_ = false;
+    std::vector<Candidate> candidates_;
+    std::map<std::uint64_t, std::unique_ptr<Work>> segments_;
+    std::vector<std::uint64_t> headerless_;
+    std::vector<ChainEntry> chain_;
+    std::vector<Torn> torn_;
+    std::vector<StateEntry> orphans_;
+    bool checkpoint_found_ = false;
+    bool state_damaged_ = false;
+};
+
+}  // namespace
+
+void refuse_foreign(Files& files, const std::vector<base::DirectoryEntry>& entries) {
+    std::string stranger;
+    for (const base::DirectoryEntry& entry : entries) {
+        if (entry.name == kManifestName || segment_number(entry.name)) return;
+        const bool ours = entry.name == kLockName || entry.name == kQuarantineName ||
+                          is_temporary(entry.name) || entry.name == "lost+found";
+        if (!ours && stranger.empty()) stranger = entry.name;
+    }
+    if (stranger.empty()) return;
+    throw Error(ErrorCode::corrupt, files.path() + " is not a spool: it has no " +
+                                        std::string(kManifestName) + " and no segments, but holds \"" +
+                                        stranger + "\"; give the spool a directory of its own");
+}
+
+std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
+    damaged = false;
+    std::unique_ptr<base::File> file;
+    int error = files.open(kManifestName, base::OpenMode::read, file);
+    if (error == ENOENT) return std::nullopt;
+    std::uint64_t size = 0;
+    if (error == 0) error = file->size(size);
+    if (error != 0) {
+        throw Error(ErrorCode::io_error,
+                    "cannot open " + files.path(kManifestName) + ": " + errno_text(error));
+    }
+    damaged = true;
+    if (size > limits::manifest_bytes_max) return std::nullopt;
+    std::vector<std::byte> bytes(size);
+    if (!read_exactly(*file, bytes, 0)) return std::nullopt;
+    Manifest manifest;
+    const BlockState state = decode_manifest(bytes, manifest);
+    if (state == BlockState::newer) newer_version(files.path(kManifestName));
+    if (state != BlockState::ok) return std::nullopt;
+    damaged = false;
+    return manifest;
+}
+
+Recovered recover(Files& files) { return Recovery(files).go(); }
+
+}  // namespace peermq::spool
