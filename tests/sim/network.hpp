@@ -4,8 +4,8 @@
 ///
 /// As with libzmq over TCP, frames of a living connection arrive whole, once and in order; but a
 /// connection can die at any moment, with everything under way in both directions, and its two ends
-/// learn of it at different times, or only when they send again. Attempts to connect are refused, or
-/// hang. A blocked direction between two hosts holds its frames back until it is healed.
+/// learn of it at different times, or only when they send again. Attempts to connect are refused,
+/// or hang. A blocked direction between two hosts holds its frames back until it is healed.
 ///
 /// Stricter than TCP, when asked: frames of a dead connection may come again, late, out of a newer
 /// connection between the same hosts ("ghosts"). Only the session nonce tells them apart.
@@ -117,8 +117,8 @@ public:
     void close(EndId end, Time now);
 
     /// The process of `host` ends: it listens no more and its ends are gone. A part of what it had
-    /// sent may still arrive. `silent`: as by a power cut, so nobody is told before the host is back (it
-    /// listens or connects again) and they send.
+    /// sent may still arrive. `silent`: as by a power cut, so nobody is told before the host
+    /// is back (it listens or connects again) and they send.
     void kill_host(HostId host, bool silent, Time now);
     /// One connection dies with all that is under way.
     void kill(EndId end, Time now);
