@@ -9,13 +9,17 @@ Inbox::~Inbox() = default;
 Inbox::Inbox(Inbox&&) noexcept = default;
 Inbox& Inbox::operator=(Inbox&&) noexcept = default;
 
-void Inbox::source_up(SourceId source, const base::StreamId& stream, bool persistent, bool ready, Time now) {
+void Inbox::source_up(SourceId source, const base::StreamId& stream, bool persistent, bool ready,
+                      Time now) {
     impl_->source_up(source, stream, persistent, ready, now);
 }
 void Inbox::source_ready(SourceId source, bool ready) { impl_->source_ready(source, ready); }
-void Inbox::source_down(SourceId source, bool ended, Time now) { impl_->source_down(source, ended, now); }
+void Inbox::source_down(SourceId source, bool ended, Time now) {
+    impl_->source_down(source, ended, now);
+}
 void Inbox::source_heard(SourceId source, Time heard_at) { impl_->source_heard(source, heard_at); }
-void Inbox::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done, Time now) {
+void Inbox::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked,
+                      bool done, Time now) {
     impl_->validated(source, number, revoked, done, now);
 }
 void Inbox::granted(SourceId source, std::uint32_t number) { impl_->granted(source, number); }
@@ -41,7 +45,9 @@ std::uint64_t Inbox::flush_threshold() const { return impl_->flush_threshold(); 
 InboxActions Inbox::take_actions(Time now) { return impl_->take_actions(now); }
 void Inbox::tick(Time now) { impl_->tick(now); }
 Time Inbox::next_deadline() const { return impl_->next_deadline(); }
-void Inbox::set_prefetch(std::uint32_t messages, std::uint64_t bytes) { impl_->set_prefetch(messages, bytes); }
+void Inbox::set_prefetch(std::uint32_t messages, std::uint64_t bytes) {
+    impl_->set_prefetch(messages, bytes);
+}
 void Inbox::set_concurrency(std::uint32_t concurrency) { impl_->set_concurrency(concurrency); }
 
 InboxStats Inbox::stats() const { return impl_->stats(); }

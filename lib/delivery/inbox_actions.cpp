@@ -65,8 +65,9 @@ void Inbox::Impl::send_held(Stream& stream, Time now, InboxActions& actions) {
     stream.started.change_each([&](inbox::StartedTag& tag) {
         if (!tag.orphaned) tag.announced = gate.held_number;
     });
-    // What is settled is still leased to us as far as the producer knows, until it gets the SETTLE that
-    // follows. What was sent over this link before comes first, and must not be taken up again.
+    // What is settled is still leased to us as far as the producer knows, until it gets the SETTLE
+    // that follows. What was sent over this link before comes first, and must not be taken up
+    // again.
     stream.settlements.for_each_unsent([&](const inbox::Settled& settled) {
         add(settled.epoch, settled.entry.run, settled.entry.lease, true);
     });
@@ -168,9 +169,9 @@ InboxStats Inbox::Impl::stats() const {
 }
 
 bool Inbox::Impl::drained() const {
-    return started_total_ == 0 && std::all_of(streams_.begin(), streams_.end(), [](const auto& stream) {
-               return stream->settlements.unconfirmed() == 0;
-           });
+    return started_total_ == 0 &&
+           std::all_of(streams_.begin(), streams_.end(),
+                       [](const auto& stream) { return stream->settlements.unconfirmed() == 0; });
 }
 
 void Inbox::Impl::check_invariants() const {
@@ -184,7 +185,8 @@ void Inbox::Impl::check_invariants() const {
         stream->started.for_each([&](const inbox::StartedRun& started) {
             if (!started.tag.orphaned) held += started.run.count();
             stream->pending.for_each([&](const inbox::PendingRun& pending) {
-                PEERMQ_ASSERT(pending.run.last < started.run.first || started.run.last < pending.run.first);
+                PEERMQ_ASSERT(pending.run.last < started.run.first ||
+                              started.run.last < pending.run.first);
             });
         });
         PEERMQ_ASSERT(held == stream->held);

@@ -20,20 +20,24 @@ std::uint64_t Inbox::Impl::bytes_for(std::uint32_t messages) const noexcept {
     return std::max<std::uint64_t>(1, whole * messages + rest * messages / options_.prefetch);
 }
 
-/// Sources that ran dry keep their claim for a moment from the first time that we look at the clock.
+/// Sources that ran dry keep their claim for a moment from the first time that we look at the
+/// clock.
 void Inbox::Impl::date_claims(Time now) {
     for (const auto& stream : streams_) {
         if (stream->was_ready) stream->claim_until = base::after(now, limits::idle_claim);
-        if (!stream->was_ready && now >= stream->claim_until) stream->claim_until = inbox::kNotHeard;
+        if (!stream->was_ready && now >= stream->claim_until)
+            stream->claim_until = inbox::kNotHeard;
         stream->was_ready = false;
     }
     deadline_known_ = false;
 }
 
 /// What connected sources may have: the prefetch less what is held of those that are gone. What was
-/// not started of a persistent one that stays away makes room for others: its producer has it still.
+/// not started of a persistent one that stays away makes room for others: its producer has it
+/// still.
 std::uint32_t Inbox::Impl::capacity(Time now) {
-    const bool wanted = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) { return stream->ready; });
+    const bool wanted = std::any_of(streams_.begin(), streams_.end(),
+                                    [](const auto& stream) { return stream->ready; });
     std::uint64_t reserved = 0;
     for (const auto& stream : streams_) {
         if (stream->up) continue;
@@ -41,22 +45,26 @@ std::uint32_t Inbox::Impl::capacity(Time now) {
         if (wanted && away && stream->persistent) drop_pending(*stream);
         reserved += stream->held;
     }
-    return reserved >= options_.prefetch ? 0 : options_.prefetch - static_cast<std::uint32_t>(reserved);
+    return reserved >= options_.prefetch ? 0
+                                         : options_.prefetch - static_cast<std::uint32_t>(reserved);
 }
 
-void Inbox::Impl::send_grant(Stream& stream, std::uint32_t messages, std::vector<InboxActions::Grant>& out) {
+void Inbox::Impl::send_grant(Stream& stream, std::uint32_t messages,
+                             std::vector<InboxActions::Grant>& out) {
     if (stream.window.granted == 0 && messages > 0) stream.window.served = ++served_ticket_;
     stream.window.granted = messages;
     stream.window.bytes = bytes_for(messages);
     stream.window.regrant = false;
-    out.push_back({stream.source, ++stream.window.number, messages, stream.window.bytes, options_.concurrency});
+    out.push_back({stream.source, ++stream.window.number, messages, stream.window.bytes,
+                   options_.concurrency});
 }
 
 void Inbox::Impl::shrink(Stream& stream, std::uint32_t messages, InboxActions& actions) {
     inbox::Window& window = stream.window;
     // The producer may have used the old window fully, refilling what we settled. What it has not
     // been told of yet it will learn after this shrink: those slots cannot come back.
-    const std::uint64_t full = window.granted - std::min<std::uint64_t>(window.granted, window.unsent_slots);
+    const std::uint64_t full =
+        window.granted - std::min<std::uint64_t>(window.granted, window.unsent_slots);
     window.bound = std::max(full, window.shrinking ? window.bound : stream.held);
     window.shrinking = true;
     send_grant(stream, messages, actions.shrinks);
@@ -89,16 +97,17 @@ void Inbox::Impl::plan_windows(Time now, InboxActions& actions) {
 }
 
 /// Grants what is free, to those with the least first; the rest follows as slots come back.
-void Inbox::Impl::grow_windows(const std::vector<Stream*>& up, const std::vector<std::uint32_t>& shares,
-                               InboxActions& actions) {
+void Inbox::Impl::grow_windows(const std::vector<Stream*>& up,
+                               const std::vector<std::uint32_t>& shares, InboxActions& actions) {
     const std::uint64_t sum = exposure_sum();
     std::uint64_t free = sum >= options_.prefetch ? 0 : options_.prefetch - sum;
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < up.size(); ++i) {
         if (shares[i] > up[i]->window.granted || up[i]->window.regrant) order.push_back(i);
     }
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return up[a]->window.granted < up[b]->window.granted; });
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        return up[a]->window.granted < up[b]->window.granted;
+    });
     short_ = ceiling_ > options_.prefetch;
     for (const std::size_t i : order) {
         Stream& stream = *up[i];

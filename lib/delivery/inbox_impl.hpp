@@ -21,18 +21,21 @@ public:
     explicit Impl(InboxOptions options);
 
     // Sources.
-    void source_up(SourceId source, const base::StreamId& id, bool persistent, bool ready, Time now);
+    void source_up(SourceId source, const base::StreamId& id, bool persistent, bool ready,
+                   Time now);
     void source_ready(SourceId source, bool ready);
     void source_down(SourceId source, bool ended, Time now);
     void source_heard(SourceId source, Time heard_at);
-    void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done, Time now);
+    void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
+                   Time now);
     void granted(SourceId source, std::uint32_t number);
 
     // Messages.
     [[nodiscard]] bool arrived(SourceId source, const Arrival& arrival, Time now);
     [[nodiscard]] std::optional<Item> take(Time now);
     [[nodiscard]] bool has_ready(Time now) const;
-    bool settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay, std::string_view reason);
+    bool settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay,
+                std::string_view reason);
     void recall(SourceId source, std::uint32_t messages);
     void stop();
     void confirmed(SourceId source, std::uint64_t number, std::span<const RefusedRun> refused);
@@ -58,7 +61,9 @@ private:
         base::RunSet pending;
         base::RunSet started;
         base::RunSet settled;
-        [[nodiscard]] std::uint64_t size() const noexcept { return pending.size() + started.size() + settled.size(); }
+        [[nodiscard]] std::uint64_t size() const noexcept {
+            return pending.size() + started.size() + settled.size();
+        }
     };
 
     [[nodiscard]] Stream* find(SourceId source) const;
@@ -81,8 +86,9 @@ private:
     void evict(Stream& stream, Run run);
     [[nodiscard]] Stream* next_stream(Time now);
     [[nodiscard]] Item start_front(Stream& stream, Time now);
-    void note_settled(Stream& stream, SettleKind kind, Run run, const LeaseId& lease, const base::Epoch& epoch,
-                      std::optional<Duration> delay, std::string_view reason);
+    void note_settled(Stream& stream, SettleKind kind, Run run, const LeaseId& lease,
+                      const base::Epoch& epoch, std::optional<Duration> delay,
+                      std::string_view reason);
     void give_back(Stream& stream, const inbox::PendingRun& piece);
     void drop_pending(Stream& stream);
     void count(SettleKind kind, std::uint64_t messages) noexcept;
@@ -95,7 +101,8 @@ private:
     [[nodiscard]] std::uint32_t capacity(Time now);
     [[nodiscard]] std::uint64_t exposure_sum() const;
     void shrink(Stream& stream, std::uint32_t messages, InboxActions& actions);
-    void grow_windows(const std::vector<Stream*>& up, const std::vector<std::uint32_t>& shares, InboxActions& actions);
+    void grow_windows(const std::vector<Stream*>& up, const std::vector<std::uint32_t>& shares,
+                      InboxActions& actions);
     void send_grant(Stream& stream, std::uint32_t messages, std::vector<InboxActions::Grant>& out);
     [[nodiscard]] std::uint64_t bytes_for(std::uint32_t messages) const noexcept;
     void date_claims(Time now);
@@ -104,21 +111,21 @@ private:
     std::vector<std::unique_ptr<Stream>> streams_;  ///< in order of appearance, so that runs repeat
     std::unordered_map<base::StreamId, Stream*> by_id_;
     std::unordered_map<SourceId, Stream*> by_source_;
-    mutable SourceId last_source_ = 0;              ///< of the latest look-up, which is mostly the next
+    mutable SourceId last_source_ = 0;  ///< of the latest look-up, which is mostly the next
     mutable Stream* last_stream_ = nullptr;
 
-    std::deque<Stream*> ring_;      ///< streams with pending messages; the front one has the turn
+    std::deque<Stream*> ring_;  ///< streams with pending messages; the front one has the turn
     std::uint64_t started_total_ = 0;
     std::uint64_t unsent_up_ = 0;
-    std::uint64_t ceiling_ = 0;     ///< exposure may not exceed it; above prefetch only while it falls
+    std::uint64_t ceiling_ = 0;  ///< exposure may not exceed it; above prefetch only while it falls
     std::uint64_t ceiling_bytes_ = 0;
     std::uint64_t served_ticket_ = 0;
-    std::int64_t second_ = 0;       ///< the current one, up to second_end_
+    std::int64_t second_ = 0;  ///< the current one, up to second_end_
     Time second_end_ = Time::min();
     bool alone_running_ = false;
     bool stopped_ = false;
     bool plan_due_ = false;
-    bool short_ = false;            ///< some window is smaller than it should be
+    bool short_ = false;  ///< some window is smaller than it should be
     bool held_due_ = false;
     bool heard_due_ = false;
     mutable bool deadline_known_ = false;

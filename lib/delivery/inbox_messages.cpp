@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "base/assert.hpp"
 #include "delivery/inbox_impl.hpp"
 
 namespace peermq::delivery {
@@ -17,7 +16,8 @@ bool Inbox::Impl::arrived(SourceId source, const Arrival& arrival, Time now) {
         return true;
     }
     // Nothing longer than what could be held is compared message by message.
-    if (count > 2 * (stream->exposure() + stream->settlements.unconfirmed() + ceiling_)) return false;
+    if (count > 2 * (stream->exposure() + stream->settlements.unconfirmed() + ceiling_))
+        return false;
     const Known found = known(*stream, arrival);
     if (!fits(*stream, count - found.size(), arrival.bytes, now)) return false;
     adopt(*stream, arrival, found);
@@ -43,7 +43,8 @@ Inbox::Impl::Known Inbox::Impl::known(Stream& stream, const Arrival& arrival) co
 bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes, Time now) {
     const std::uint64_t bound = stream.exposure();
     // Sizes are known per run only, so the byte limit leaves room for an error of that kind.
-    const bool bytes_fit = stream.pending.empty() || stream.pending.bytes() + bytes <= 2 * ceiling_bytes_;
+    const bool bytes_fit =
+        stream.pending.empty() || stream.pending.bytes() + bytes <= 2 * ceiling_bytes_;
     if (!bytes_fit || count > 2 * bound) return false;
     if (stream.held + count <= bound) return true;
     // After a silence the producer may rightly have taken back what we still hold: until it has
@@ -53,7 +54,8 @@ bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes, T
     const std::uint64_t beyond = stream.held + count - bound;
     stream.overrun += beyond;
     ceiling_ += beyond;
-    if (stream.window.shrinking) stream.window.bound = std::max(stream.window.bound, stream.held + count);
+    if (stream.window.shrinking)
+        stream.window.bound = std::max(stream.window.bound, stream.held + count);
     plan_due_ = true;
     return true;
 }
@@ -119,7 +121,8 @@ void Inbox::Impl::evict(Stream& stream, Run run) {
 Inbox::Impl::Stream* Inbox::Impl::next_stream(Time now) {
     for (std::size_t tries = ring_.size(); tries > 0; --tries) {
         Stream* stream = ring_.front();
-        if (!stream->pending.empty() && stream->may_hand_out(now, options_.lease_duration)) return stream;
+        if (!stream->pending.empty() && stream->may_hand_out(now, options_.lease_duration))
+            return stream;
         ring_.pop_front();
         if (stream->pending.empty()) {
             stream->in_ring = false;
@@ -175,7 +178,8 @@ Item Inbox::Impl::start_front(Stream& stream, Time now) {
 bool Inbox::Impl::has_ready(Time now) const {
     if (alone_running_ || stopped_) return false;
     for (const Stream* stream : ring_) {
-        if (stream->pending.empty() || !stream->may_hand_out(now, options_.lease_duration)) continue;
+        if (stream->pending.empty() || !stream->may_hand_out(now, options_.lease_duration))
+            continue;
         return !stream->pending.front().alone || started_total_ == 0;
     }
     return false;
@@ -209,18 +213,29 @@ void Inbox::Impl::note_settled(Stream& stream, SettleKind kind, Run run, const L
 
 void Inbox::Impl::count(SettleKind kind, std::uint64_t messages) noexcept {
     switch (kind) {
-        case SettleKind::ack: counters_.acked += messages; break;
-        case SettleKind::nack: counters_.nacked += messages; break;
-        case SettleKind::release: counters_.released += messages; break;
-        case SettleKind::reject: counters_.rejected += messages; break;
-        case SettleKind::recalled: counters_.recalled += messages; break;
+        case SettleKind::ack:
+            counters_.acked += messages;
+            break;
+        case SettleKind::nack:
+            counters_.nacked += messages;
+            break;
+        case SettleKind::release:
+            counters_.released += messages;
+            break;
+        case SettleKind::reject:
+            counters_.rejected += messages;
+            break;
+        case SettleKind::recalled:
+            counters_.recalled += messages;
+            break;
     }
 }
 
 void Inbox::Impl::give_back(Stream& stream, const inbox::PendingRun& piece) {
     stream.slots_freed(piece.run.count());
     count(SettleKind::recalled, piece.run.count());
-    note_settled(stream, SettleKind::recalled, piece.run, piece.lease, piece.epoch, std::nullopt, {});
+    note_settled(stream, SettleKind::recalled, piece.run, piece.lease, piece.epoch, std::nullopt,
+                 {});
 }
 
 void Inbox::Impl::drop_pending(Stream& stream) {
@@ -240,15 +255,18 @@ void Inbox::Impl::stop() {
     plan_due_ = true;
     for (const auto& stream : streams_) {
         if (stream->up) {
-            for (const auto& piece : stream->pending.pop_back(stream->pending.size())) give_back(*stream, piece);
+            for (const auto& piece : stream->pending.pop_back(stream->pending.size()))
+                give_back(*stream, piece);
         } else {
             drop_pending(*stream);
         }
     }
 }
 
-void Inbox::Impl::confirmed(SourceId source, std::uint64_t number, std::span<const RefusedRun> refused) {
-    if (Stream* stream = find_live(source)) counters_.refused += stream->settlements.confirm(number, refused);
+void Inbox::Impl::confirmed(SourceId source, std::uint64_t number,
+                            std::span<const RefusedRun> refused) {
+    if (Stream* stream = find_live(source))
+        counters_.refused += stream->settlements.confirm(number, refused);
 }
 
 Outcome Inbox::Impl::outcome(SourceId source, Seq seq) const {

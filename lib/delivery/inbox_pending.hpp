@@ -82,7 +82,8 @@ private:
 /// The part `run` of `whole`, with its share of the bytes.
 [[nodiscard]] PendingRun part_of(const PendingRun& whole, Run run);
 
-/// Calls `visit(part, inside)` for the maximal parts of `run` that lie inside and outside of `which`.
+/// Calls `visit(part, inside)` for the maximal parts of `run` that lie inside and outside of
+/// `which`.
 template <typename Visit>
 void for_each_part(Run run, const base::RunSet& which, Visit&& visit) {
     Seq next = run.first;

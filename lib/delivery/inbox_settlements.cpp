@@ -19,7 +19,9 @@ constexpr std::size_t kEntryBytes = 64;
 
 bool is_final(SettleKind kind) { return kind == SettleKind::ack || kind == SettleKind::reject; }
 
-bool is_mergeable(SettleKind kind) { return kind != SettleKind::nack && kind != SettleKind::reject; }
+bool is_mergeable(SettleKind kind) {
+    return kind != SettleKind::nack && kind != SettleKind::reject;
+}
 
 bool same_kind(const Settled& a, const Settled& b) {
     return a.entry.kind == b.entry.kind && a.entry.lease == b.entry.lease && a.epoch == b.epoch &&
@@ -116,7 +118,8 @@ void Settlements::flush(SourceId source, std::vector<InboxActions::Settle>& out)
 
 void Settlements::resend(bool renumber) {
     std::vector<Settled> all;
-    for (Sent& sent : sent_) std::move(sent.entries.begin(), sent.entries.end(), std::back_inserter(all));
+    for (Sent& sent : sent_)
+        std::move(sent.entries.begin(), sent.entries.end(), std::back_inserter(all));
     std::move(unsent_.begin(), unsent_.end(), std::back_inserter(all));
     unsent_count_ += sent_set_.size();
     unsent_ = std::move(all);
@@ -229,7 +232,8 @@ void Settlements::supersede(Run run) {
     const auto overlaps = [&](const Settled& settled) {
         return settled.entry.run.first <= run.last && run.first <= settled.entry.run.last;
     };
-    if (sent_set_.count_in(run) == 0 && std::none_of(unsent_.begin(), unsent_.end(), overlaps)) return;
+    if (sent_set_.count_in(run) == 0 && std::none_of(unsent_.begin(), unsent_.end(), overlaps))
+        return;
     extract(base::RunSet(run), [](const Settled&) { return true; });
 }
 

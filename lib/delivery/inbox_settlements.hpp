@@ -1,7 +1,7 @@
 #pragma once
 
-/// What the application settled of one stream and the producer has not confirmed: first unsent, then
-/// sent under the number of a SETTLE. Also what became of it: refused, or never to be known.
+/// What the application settled of one stream and the producer has not confirmed: first unsent,
+/// then sent under the number of a SETTLE. Also what became of it: refused, or never to be known.
 ///
 /// Settling in order extends the last entry; what comes out of order is merged into runs when it is
 /// sent. A seq is in at most one entry. Threads: none.
@@ -44,13 +44,17 @@ public:
              std::optional<Duration> delay, std::string_view reason);
 
     [[nodiscard]] std::uint64_t unsent() const noexcept { return unsent_count_; }
-    [[nodiscard]] std::uint64_t unconfirmed() const noexcept { return unsent_count_ + sent_set_.size(); }
+    [[nodiscard]] std::uint64_t unconfirmed() const noexcept {
+        return unsent_count_ + sent_set_.size();
+    }
 
-    /// Moves all that is unsent into numbered SETTLEs that each fit a frame, and appends them to `out`.
+    /// Moves all that is unsent into numbered SETTLEs that each fit a frame, and appends them to
+    /// `out`.
     void flush(SourceId source, std::vector<InboxActions::Settle>& out);
     /// What was sent may be lost: all of it is unsent again. `renumber`: numbers start again at 1.
     void resend(bool renumber);
-    /// SETTLEs up to `number` were applied, all but `refused`; returns how many of ours were refused.
+    /// SETTLEs up to `number` were applied, all but `refused`; returns how many of ours were
+    /// refused.
     std::uint64_t confirm(std::uint64_t number, std::span<const RefusedRun> refused);
     /// Nobody is left to confirm: the outcome of all that is unconfirmed stays unknown.
     void abandon();

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "delivery/inbox_impl.hpp"
 
 namespace peermq::delivery {
@@ -31,7 +30,9 @@ base::RunSet set_of(std::span<const Run> runs) {
 }  // namespace
 
 Inbox::Impl::Impl(InboxOptions options)
-    : options_(bounded(options)), ceiling_(options_.prefetch), ceiling_bytes_(options_.prefetch_bytes) {}
+    : options_(bounded(options)),
+      ceiling_(options_.prefetch),
+      ceiling_bytes_(options_.prefetch_bytes) {}
 
 Inbox::Impl::Stream* Inbox::Impl::find(SourceId source) const {
     if (last_stream_ != nullptr && last_source_ == source) return last_stream_;
@@ -56,7 +57,8 @@ Inbox::Impl::Stream& Inbox::Impl::stream_of(const base::StreamId& id) {
     return *stream;
 }
 
-void Inbox::Impl::source_up(SourceId source, const base::StreamId& id, bool persistent, bool ready, Time now) {
+void Inbox::Impl::source_up(SourceId source, const base::StreamId& id, bool persistent, bool ready,
+                            Time now) {
     Stream& stream = stream_of(id);
     if (stream.up) lose_link(stream, now);
     if (stream.source != source) move_to_source(stream, source);
@@ -96,7 +98,8 @@ void Inbox::Impl::prune_aliases(Stream& stream) {
     if (stream.aliases.size() <= kAliasesKept) return;
     const auto in_use = [&](SourceId alias) {
         bool found = false;
-        stream.started.for_each([&](const inbox::StartedRun& started) { found |= started.tag.source == alias; });
+        stream.started.for_each(
+            [&](const inbox::StartedRun& started) { found |= started.tag.source == alias; });
         return found;
     };
     const auto unused = std::find_if_not(stream.aliases.begin(), stream.aliases.end(), in_use);
@@ -141,10 +144,11 @@ void Inbox::Impl::source_down(SourceId source, bool ended, Time now) {
     forget_idle_gone();
 }
 
-/// The next moment at which something changes for a stream without a link: others may have its place,
-/// its messages may be handed out although their producer may live, it is forgotten.
+/// The next moment at which something changes for a stream without a link: others may have its
+/// place, its messages may be handed out although their producer may live, it is forgotten.
 Time Inbox::Impl::timer_when_gone(const Stream& stream, Time now) const {
-    for (const Duration wait : {Duration(limits::resume_grace), options_.lease_duration, options_.max_processing}) {
+    for (const Duration wait :
+         {Duration(limits::resume_grace), options_.lease_duration, options_.max_processing}) {
         const Time when = base::after(stream.down_since, wait);
         if (when > now) return when;
     }
@@ -156,7 +160,8 @@ void Inbox::Impl::check_gone(Stream& stream, Time now) {
     stream.timer = timer_when_gone(stream, now);
     if (now < base::after(stream.down_since, options_.max_processing)) return;
     // What came from memory exists nowhere else: it waits for the application as long as need be.
-    const bool last_copy = !stream.persistent && !(stream.pending.empty() && stream.started.empty());
+    const bool last_copy =
+        !stream.persistent && !(stream.pending.empty() && stream.started.empty());
     if (!last_copy) forget(stream);
 }
 
@@ -178,8 +183,8 @@ void Inbox::Impl::judge_all(Time now) {
     }
 }
 
-void Inbox::Impl::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
-                            Time now) {
+void Inbox::Impl::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked,
+                            bool done, Time now) {
     Stream* stream = find_live(source);
     if (stream == nullptr || !stream->gate.awaiting || number != stream->gate.held_number) return;
     const base::RunSet which = set_of(revoked);
@@ -199,7 +204,8 @@ void Inbox::Impl::validated(SourceId source, std::uint32_t number, std::span<con
     const bool live = stream->gate.live;
     stream->gate.answered(now);
     if (live) {
-        // These were under way when HELD said that we do not have them: the producer took them back.
+        // These were under way when HELD said that we do not have them: the producer took them
+        // back.
         for (const auto& piece : stream->pending.remove_unannounced(number)) {
             // So their slots were free before, and may have been used again.
             stream->overrun -= std::min(stream->overrun, piece.run.count());
@@ -209,7 +215,8 @@ void Inbox::Impl::validated(SourceId source, std::uint32_t number, std::span<con
     }
     const std::uint64_t granted = stream->window.granted;
     const std::uint64_t beyond = stream->held - std::min(stream->held, granted);
-    for (const auto& piece : stream->pending.pop_back(std::min(beyond, std::exchange(stream->overrun, 0)))) {
+    for (const auto& piece :
+         stream->pending.pop_back(std::min(beyond, std::exchange(stream->overrun, 0)))) {
         give_back(*stream, piece);
     }
     judge_all(now);
@@ -239,12 +246,15 @@ void Inbox::Impl::forget(Stream& stream) {
 }
 
 void Inbox::Impl::forget_idle_gone() {
-    const auto idle_gone = [](const auto& stream) { return !stream->up && stream->holds_nothing(); };
+    const auto idle_gone = [](const auto& stream) {
+        return !stream->up && stream->holds_nothing();
+    };
     const auto count = std::count_if(streams_.begin(), streams_.end(), idle_gone);
     if (count <= static_cast<std::ptrdiff_t>(limits::gone_sources_max)) return;
     Stream* oldest = nullptr;
     for (const auto& stream : streams_) {
-        if (idle_gone(stream) && (oldest == nullptr || stream->down_since < oldest->down_since)) oldest = stream.get();
+        if (idle_gone(stream) && (oldest == nullptr || stream->down_since < oldest->down_since))
+            oldest = stream.get();
     }
     forget(*oldest);
 }

@@ -75,7 +75,8 @@ void StartedRuns::cut(Map::iterator it, Seq seq) {
         return;
     }
     run.last = seq - 1;
-    if (!upper.empty()) older_.emplace_hint(std::next(it), upper.first, StartedRun{upper, it->second.tag});
+    if (!upper.empty())
+        older_.emplace_hint(std::next(it), upper.first, StartedRun{upper, it->second.tag});
 }
 
 bool StartedRuns::contains(Seq seq) const {

@@ -2,8 +2,8 @@
 
 /// What the application works on, of one stream: started and not settled, as runs of equal lease.
 ///
-/// Starting in order extends the newest run and settling in order cuts the front of the oldest; both
-/// without a map operation or an allocation. Threads: none.
+/// Starting in order extends the newest run and settling in order cuts the front of the oldest;
+/// both without a map operation or an allocation. Threads: none.
 
 #include <cstdint>
 #include <map>
@@ -24,7 +24,7 @@ struct StartedTag {
     std::int64_t second = 0;      ///< when, coarsely
     std::uint32_t announced = 0;  ///< the last HELD that named it under this lease; 0 = none
     bool alone = false;
-    bool orphaned = false;        ///< the producer no longer counts it as ours
+    bool orphaned = false;  ///< the producer no longer counts it as ours
     friend bool operator==(const StartedTag&, const StartedTag&) = default;
 };
 

@@ -25,7 +25,8 @@ void Gate::judge(Time now) noexcept {
     if (!silent || held_due) return;
     validated = false;
     if (awaiting) {
-        broken = true;  // one HELD at a time: a slow link must not get more of them the slower it is
+        broken =
+            true;  // one HELD at a time: a slow link must not get more of them the slower it is
     } else {
         announce_again();
     }
@@ -62,7 +63,8 @@ void Stream::account_freed(Time now) noexcept {
     // With the gate open the producer took nothing back, so each of these was a slot of its window.
     // Otherwise it may have refilled the slot long ago: then only GRANTED tells.
     if (!gate.open(now) || gate.awaiting) window.unsent_slots = 0;
-    if (window.shrinking) window.bound = std::max(held, window.bound - std::min(window.bound, window.unsent_slots));
+    if (window.shrinking)
+        window.bound = std::max(held, window.bound - std::min(window.bound, window.unsent_slots));
 }
 
 bool Stream::may_hand_out(Time now, Duration lease_duration) const noexcept {

@@ -2,7 +2,8 @@
 
 /// All that an Inbox knows of one stream: its source, gate, window, and what is held and settled.
 ///
-/// Outlives the source: when the producer returns under a new session, the holdings stay. Threads: none.
+/// Outlives the source: when the producer returns under a new session, the holdings stay. Threads:
+/// none.
 
 #include <cstdint>
 #include <limits>
@@ -25,13 +26,13 @@ inline constexpr Time kNotHeard = Time::min();
 /// closes a little earlier; once closed in time, it opens only after the holdings were announced
 /// anew and the producer has said which of them are still ours (VALID).
 struct Gate {
-    Time heard_at{};               ///< our clock when we sent what the producer surely got
-    Time fresh = kNotHeard;        ///< reported, not yet judged against the clock
+    Time heard_at{};         ///< our clock when we sent what the producer surely got
+    Time fresh = kNotHeard;  ///< reported, not yet judged against the clock
     bool validated = false;
-    bool held_due = false;         ///< HELD must be sent
-    bool awaiting = false;         ///< HELD was sent, VALID has not come
-    bool live = false;             ///< that HELD went over a link with messages possibly under way
-    bool broken = false;           ///< there was another silence since
+    bool held_due = false;  ///< HELD must be sent
+    bool awaiting = false;  ///< HELD was sent, VALID has not come
+    bool live = false;      ///< that HELD went over a link with messages possibly under way
+    bool broken = false;    ///< there was another silence since
     std::uint32_t held_number = 0;
     Time held_sent_at{};
 
@@ -48,13 +49,13 @@ struct Gate {
 struct Window {
     std::uint32_t granted = 0;
     std::uint64_t bytes = 0;
-    std::uint32_t number = 0;         ///< of the last GRANT
-    bool shrinking = false;           ///< a smaller window was sent and not confirmed by GRANTED
+    std::uint32_t number = 0;  ///< of the last GRANT
+    bool shrinking = false;    ///< a smaller window was sent and not confirmed by GRANTED
     std::uint32_t shrink_number = 0;
-    std::uint64_t bound = 0;          ///< while shrinking: held, and what may still come
-    std::uint64_t unsent_slots = 0;   ///< settled here, the producer not told: it cannot refill them
+    std::uint64_t bound = 0;         ///< while shrinking: held, and what may still come
+    std::uint64_t unsent_slots = 0;  ///< settled here, the producer not told: it cannot refill them
     std::uint64_t served = 0;
-    bool regrant = false;             ///< same size, other particulars
+    bool regrant = false;  ///< same size, other particulars
 };
 
 struct Stream {
@@ -63,19 +64,19 @@ struct Stream {
     std::vector<SourceId> aliases;  ///< earlier sources under which something may have been started
     bool persistent = false;
     bool up = false;
-    bool ended = false;             ///< the producer's process is known to have ended
+    bool ended = false;  ///< the producer's process is known to have ended
     bool ready = false;
-    bool was_ready = false;         ///< ran dry, its claim not yet dated
+    bool was_ready = false;  ///< ran dry, its claim not yet dated
     bool in_ring = false;
     Time claim_until = kNotHeard;
     Time down_since{};
-    Time timer = base::kNever;      ///< up: leases are renewed; down: see timer_when_gone()
+    Time timer = base::kNever;  ///< up: leases are renewed; down: see timer_when_gone()
 
     Gate gate;
     Window window;
-    std::uint64_t held = 0;         ///< pending, and started that the producer counts as ours
-    std::uint64_t overrun = 0;      ///< taken beyond the window while the producer's view was unclear
-    Seq top = 0;                    ///< highest seq that ever came
+    std::uint64_t held = 0;     ///< pending, and started that the producer counts as ours
+    std::uint64_t overrun = 0;  ///< taken beyond the window while the producer's view was unclear
+    Seq top = 0;                ///< highest seq that ever came
 
     PendingRuns pending;
     StartedRuns started;

@@ -14,7 +14,8 @@ using Shares = std::vector<std::uint32_t>;
 /// Equal shares for those that `needs` picks; one message for the others where that costs little.
 template <typename Needs>
 Shares equal_shares(std::span<const WindowClaim> claims, std::uint32_t capacity, Needs&& needs) {
-    const auto count = static_cast<std::uint32_t>(std::count_if(claims.begin(), claims.end(), needs));
+    const auto count =
+        static_cast<std::uint32_t>(std::count_if(claims.begin(), claims.end(), needs));
     const auto others = static_cast<std::uint32_t>(claims.size()) - count;
     const bool afford = claims.size() <= capacity / base::limits::idle_share_divisor;
     const std::uint32_t idle = afford ? 1 : 0;
@@ -78,15 +79,18 @@ Shares keep(std::span<const WindowClaim> claims, std::uint32_t capacity) {
 
 }  // namespace
 
-std::vector<std::uint32_t> share_windows(std::span<const WindowClaim> claims, std::uint32_t capacity) {
+std::vector<std::uint32_t> share_windows(std::span<const WindowClaim> claims,
+                                         std::uint32_t capacity) {
     if (claims.empty()) return {};
     const auto is_ready = [](const WindowClaim& claim) { return claim.ready; };
     const auto is_claiming = [](const WindowClaim& claim) { return claim.ready || claim.recent; };
     const auto ready = std::count_if(claims.begin(), claims.end(), is_ready);
     const auto claiming = std::count_if(claims.begin(), claims.end(), is_claiming);
     if (ready == 0) return keep(claims, capacity);
-    if (claiming <= static_cast<std::ptrdiff_t>(capacity)) return equal_shares(claims, capacity, is_claiming);
-    if (ready <= static_cast<std::ptrdiff_t>(capacity)) return equal_shares(claims, capacity, is_ready);
+    if (claiming <= static_cast<std::ptrdiff_t>(capacity))
+        return equal_shares(claims, capacity, is_claiming);
+    if (ready <= static_cast<std::ptrdiff_t>(capacity))
+        return equal_shares(claims, capacity, is_ready);
     return rotate(claims, capacity);
 }
 

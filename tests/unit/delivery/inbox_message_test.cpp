@@ -117,7 +117,8 @@ TEST_F(InboxMessage, SplitsManySettlementsOverNumberedFrames) {
     const InboxActions actions = step();
     ASSERT_EQ(actions.settles.size(), 3U);
     EXPECT_EQ(actions.settles[2].number, 3U);
-    for (const auto& settle : actions.settles) EXPECT_LE(settle.entries.size(), base::limits::runs_per_frame_max);
+    for (const auto& settle : actions.settles)
+        EXPECT_LE(settle.entries.size(), base::limits::runs_per_frame_max);
 }
 
 TEST_F(InboxMessage, OutcomeIsPendingUntilConfirmedThenAccepted) {

@@ -1,5 +1,6 @@
-/// Fake producers that keep to the protocol, with links that fail, against the real Inbox: what is in
-/// flight stays within prefetch, no message is lost, none is with two owners, all drains at the end.
+/// Fake producers that keep to the protocol, with links that fail, against the real Inbox: what is
+/// in flight stays within prefetch, no message is lost, none is with two owners, all drains at the
+/// end.
 
 #include <algorithm>
 #include <deque>
@@ -31,8 +32,8 @@ struct Producer {
     bool suspect = false;
     std::uint32_t window = 0;
     std::uint64_t lease = 0;
-    Time heard{};               ///< when it last got anything from us
-    Time stalled_until{};       ///< the link moves nothing, but lives
+    Time heard{};          ///< when it last got anything from us
+    Time stalled_until{};  ///< the link moves nothing, but lives
     std::uint64_t under_way = 0;
     std::map<Seq, Message> messages;
     std::set<Seq> elsewhere;    ///< settled by the other consumer
@@ -40,19 +41,22 @@ struct Producer {
     std::deque<Frame> to_them;  ///< frames under way to the producer
 
     std::uint64_t leased() const {
-        return static_cast<std::uint64_t>(std::count_if(messages.begin(), messages.end(), [](const auto& one) {
-            return one.second.at == At::leased;
-        }));
+        return static_cast<std::uint64_t>(
+            std::count_if(messages.begin(), messages.end(),
+                          [](const auto& one) { return one.second.at == At::leased; }));
     }
     bool has_fresh() const {
-        return std::any_of(messages.begin(), messages.end(), [](const auto& one) { return one.second.at == At::fresh; });
+        return std::any_of(messages.begin(), messages.end(),
+                           [](const auto& one) { return one.second.at == At::fresh; });
     }
 };
 
 class Model {
 public:
     Model(unsigned seed, std::uint32_t prefetch, unsigned producers)
-        : random_(seed), prefetch_(prefetch), inbox_(InboxOptions{.prefetch = prefetch, .concurrency = 4}) {
+        : random_(seed),
+          prefetch_(prefetch),
+          inbox_(InboxOptions{.prefetch = prefetch, .concurrency = 4}) {
         for (unsigned i = 1; i <= producers; ++i) {
             Producer& producer = producers_.emplace_back();
             producer.stream = i;
@@ -73,7 +77,8 @@ public:
         EXPECT_TRUE(done()) << "not drained";
         EXPECT_EQ(in_flight(), 0U);
         for (const Producer& producer : producers_) {
-            for (const auto& [seq, message] : producer.messages) EXPECT_EQ(message.at, Producer::At::settled) << seq;
+            for (const auto& [seq, message] : producer.messages)
+                EXPECT_EQ(message.at, Producer::At::settled) << seq;
         }
     }
 
@@ -92,7 +97,8 @@ private:
                 hand_out(producer);
                 deliver(producer);
                 if (below(60) == 0) recall(producer);
-                if (faults && below(200) == 0) producer.stalled_until = now_ + std::chrono::milliseconds(below(5000));
+                if (faults && below(200) == 0)
+                    producer.stalled_until = now_ + std::chrono::milliseconds(below(5000));
                 if (below(10) < 3) heartbeat(producer);
             }
             if (now_ > producer.heard + 2s) {
@@ -145,7 +151,8 @@ private:
         if (producer.suspect) return;  // nothing more until we have announced what we hold
         std::uint64_t leased = producer.leased();
         for (auto& [seq, message] : producer.messages) {
-            if (message.at != Producer::At::fresh || leased >= producer.window || below(4) == 0) continue;
+            if (message.at != Producer::At::fresh || leased >= producer.window || below(4) == 0)
+                continue;
             message.at = Producer::At::leased;
             message.lease = {1, ++producer.lease};
             ++leased;
@@ -161,7 +168,8 @@ private:
         const bool ready = producer.has_fresh();
         if (ready == producer.ready) return;
         producer.ready = ready;
-        producer.to_us.push_back([this, &producer, ready] { inbox_.source_ready(producer.source, ready); });
+        producer.to_us.push_back(
+            [this, &producer, ready] { inbox_.source_ready(producer.source, ready); });
     }
 
     void recall(Producer& producer) {
@@ -171,7 +179,8 @@ private:
     void heartbeat(Producer& producer) {
         const Time sent = now_;
         producer.to_them.push_back([this, &producer, sent] {
-            producer.to_us.push_back([this, &producer, sent] { inbox_.source_heard(producer.source, sent); });
+            producer.to_us.push_back(
+                [this, &producer, sent] { inbox_.source_heard(producer.source, sent); });
         });
     }
 
@@ -192,12 +201,14 @@ private:
             for (const Producer& producer : producers_) {
                 if (producer.source != item->source) continue;
                 const auto& message = producer.messages.at(item->seq);
-                EXPECT_TRUE(message.at == Producer::At::leased && message.lease == item->lease) << item->seq;
+                EXPECT_TRUE(message.at == Producer::At::leased && message.lease == item->lease)
+                    << item->seq;
             }
             started_.push_back(*item);
         }
         while (!started_.empty() && below(3) != 0) {
-            const auto at = started_.begin() + static_cast<std::ptrdiff_t>(below(static_cast<unsigned>(started_.size())));
+            const auto at = started_.begin() + static_cast<std::ptrdiff_t>(
+                                                   below(static_cast<unsigned>(started_.size())));
             const auto kind = below(8) == 0 ? SettleKind::release : SettleKind::ack;
             EXPECT_TRUE(inbox_.settle(at->source, at->seq, kind, std::nullopt, {}));
             started_.erase(at);
@@ -205,7 +216,8 @@ private:
     }
 
     Producer& of(SourceId source) {
-        return *std::find_if(producers_.begin(), producers_.end(), [&](const Producer& one) { return one.source == source; });
+        return *std::find_if(producers_.begin(), producers_.end(),
+                             [&](const Producer& one) { return one.source == source; });
     }
 
     void send(const InboxActions& actions) {
@@ -216,14 +228,19 @@ private:
             of(grant.source).to_them.push_back([this, grant] {
                 Producer& producer = of(grant.source);
                 producer.window = grant.messages;
-                producer.to_us.push_back([this, grant] { inbox_.granted(grant.source, grant.number); });
+                producer.to_us.push_back(
+                    [this, grant] { inbox_.granted(grant.source, grant.number); });
             });
         }
         for (const auto& settle : actions.settles) {
-            of(settle.source).to_them.push_back([this, settle] { apply(of(settle.source), settle); });
+            of(settle.source).to_them.push_back([this, settle] {
+                apply(of(settle.source), settle);
+            });
         }
         for (const auto& grant : actions.grants) {
-            of(grant.source).to_them.push_back([this, grant] { of(grant.source).window = grant.messages; });
+            of(grant.source).to_them.push_back([this, grant] {
+                of(grant.source).window = grant.messages;
+            });
         }
     }
 
@@ -234,7 +251,8 @@ private:
         for (const auto& entry : held.runs) {
             for (Seq seq = entry.held.run.first; seq <= entry.held.run.last; ++seq) {
                 auto& message = producer.messages.at(seq);
-                const bool adopted = message.at != Producer::At::settled && message.lease == entry.held.lease;
+                const bool adopted =
+                    message.at != Producer::At::settled && message.lease == entry.held.lease;
                 if (!adopted) {
                     revoked.push_back({seq, seq});
                     continue;
@@ -244,7 +262,8 @@ private:
             }
         }
         for (auto& [seq, message] : producer.messages) {
-            if (message.at == Producer::At::leased && !kept.contains(seq)) message.at = Producer::At::fresh;
+            if (message.at == Producer::At::leased && !kept.contains(seq))
+                message.at = Producer::At::fresh;
         }
         producer.to_us.push_back([this, source = producer.source, number = held.number, revoked] {
             inbox_.validated(source, number, revoked, true, now_);
@@ -294,9 +313,9 @@ private:
     bool done() const {
         return inbox_.drained() && started_.empty() &&
                std::all_of(producers_.begin(), producers_.end(), [](const Producer& producer) {
-                   return std::all_of(producer.messages.begin(), producer.messages.end(), [](const auto& one) {
-                       return one.second.at == Producer::At::settled;
-                   });
+                   return std::all_of(
+                       producer.messages.begin(), producer.messages.end(),
+                       [](const auto& one) { return one.second.at == Producer::At::settled; });
                });
     }
 

@@ -38,10 +38,13 @@ protected:
     void use_prefetch(std::uint32_t prefetch) { use({.prefetch = prefetch}); }
 
     /// Brings the source up, answers its HELD with an empty VALID and keeps its first actions.
-    InboxActions up(SourceId source, bool ready = true, unsigned stream = 0, bool persistent = true) {
-        inbox.source_up(source, stream_id(stream == 0 ? static_cast<unsigned>(source) : stream), persistent, ready, now);
+    InboxActions up(SourceId source, bool ready = true, unsigned stream = 0,
+                    bool persistent = true) {
+        inbox.source_up(source, stream_id(stream == 0 ? static_cast<unsigned>(source) : stream),
+                        persistent, ready, now);
         InboxActions actions = step();
-        for (const auto& held : actions.helds) inbox.validated(held.source, held.number, {}, true, now);
+        for (const auto& held : actions.helds)
+            inbox.validated(held.source, held.number, {}, true, now);
         return actions;
     }
 
@@ -70,7 +73,9 @@ protected:
         return seqs;
     }
 
-    bool ack(SourceId source, Seq seq) { return inbox.settle(source, seq, SettleKind::ack, std::nullopt, {}); }
+    bool ack(SourceId source, Seq seq) {
+        return inbox.settle(source, seq, SettleKind::ack, std::nullopt, {});
+    }
 
     /// Both ends prove life: the gate stays open.
     void hear(SourceId source) {
@@ -82,7 +87,8 @@ protected:
     Time now{std::chrono::seconds(1000)};
 };
 
-inline const InboxActions::Grant* grant_for(const std::vector<InboxActions::Grant>& grants, SourceId source) {
+inline const InboxActions::Grant* grant_for(const std::vector<InboxActions::Grant>& grants,
+                                            SourceId source) {
     for (const auto& grant : grants) {
         if (grant.source == source) return &grant;
     }

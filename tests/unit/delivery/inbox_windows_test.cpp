@@ -52,7 +52,8 @@ TEST(WindowShares, AUsedSlotGoesToWhoWaitsLongest) {
 }
 
 TEST(WindowShares, AnUnusedSlotStays) {
-    const std::vector<WindowClaim> claims{{.ready = true, .window = 1, .served = 5}, {.ready = true, .served = 1}};
+    const std::vector<WindowClaim> claims{{.ready = true, .window = 1, .served = 5},
+                                          {.ready = true, .served = 1}};
     EXPECT_EQ(share_windows(claims, 1), (Shares{1, 0}));
 }
 
