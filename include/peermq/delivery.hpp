@@ -69,7 +69,7 @@ public:
     [[nodiscard]] std::string_view correlation_id() const;
     [[nodiscard]] std::string_view reply_to() const;
     [[nodiscard]] std::string_view content_type() const;
-    /// When it was posted, by the producer's clock.
+    /// When it was posted, by the producer's clock, to within a few milliseconds.
     [[nodiscard]] Timestamp timestamp() const noexcept;
     /// 1 + counted failures before.
     [[nodiscard]] std::uint32_t attempt() const noexcept { return attempt_; }

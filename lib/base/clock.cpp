@@ -17,4 +17,8 @@ Time SystemClock::now() { return Time(read_clock(CLOCK_MONOTONIC)); }
 
 WallTime SystemClock::wall_now() { return WallTime(read_clock(CLOCK_REALTIME)); }
 
+Time SystemClock::now_coarse() { return Time(read_clock(CLOCK_MONOTONIC_COARSE)); }
+
+WallTime SystemClock::wall_now_coarse() { return WallTime(read_clock(CLOCK_REALTIME_COARSE)); }
+
 }  // namespace peermq::base

@@ -1,8 +1,6 @@
 #include "peer/event_queue.hpp"
 
-#include <signal.h>
-
-#include <array>
+#include "peer/thread.hpp"
 
 namespace peermq {
 
@@ -72,13 +70,7 @@ void EventQueue::post(std::function<void()> call) {
     }
     calls_.push_back(std::move(call));
     if (!thread_.joinable()) {
-        // The application's signals are not for our threads.
-        sigset_t all;
-        sigset_t before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        thread_ = std::thread([this] { run(); });
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        thread_ = start_thread("pmq-events", [this] { run(); });
     }
     changed_.notify_all();
 }

@@ -23,14 +23,15 @@ bool InStream::has_ready() {
 
 std::optional<delivery::Item> InStream::receive(base::Time deadline) {
     while (true) {
-        const base::Time now = clock_.now();
         {
-            std::unique_lock lock(mutex_);
+            const std::lock_guard lock(mutex_);
             if (!stopped()) {
-                if (auto item = inbox_.take(now)) return item;
+                // Some milliseconds late at most, which the margin of the gate covers many times.
+                if (auto item = inbox_.take(clock_.now_coarse())) return item;
             }
-            if (stopped() || closed_ || now >= deadline) return std::nullopt;
+            if (stopped() || closed_) return std::nullopt;
         }
+        if (clock_.now() >= deadline) return std::nullopt;
         if (host_.drive([this] { return stopped() || has_ready(); }, deadline)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;

@@ -32,7 +32,7 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
                                               config_.name + "\" exceeds message_bytes_max of " +
                                               std::to_string(config_.message_bytes_max));
     }
-    record.enqueued = clock_.wall_now();
+    record.enqueued = clock_.wall_now_coarse();
     record.epoch = config_.epoch.counter;
     base::Seq seq = 0;
     {

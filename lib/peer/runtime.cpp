@@ -1,25 +1,12 @@
 #include "peer/runtime.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 
+#include "peer/thread.hpp"
 #include "peermq/version.hpp"
 
 namespace peermq::detail {
 namespace {
-
-/// Starts a thread that takes no signals: they are the application's.
-template <typename Work>
-std::thread start_thread(Work&& work) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread(std::forward<Work>(work));
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return thread;
-}
 
 delivery::GroupOptions group_options(const PushOptions& options) {
     delivery::GroupOptions group;
@@ -164,10 +151,10 @@ void Runtime::recover_streams() {
 }
 
 void Runtime::start_threads() {
-    background_ = start_thread([this] { run_background(); });
+    background_ = start_thread("pmq-background", [this] { run_background(); });
     if (!spool_) return;
-    committer_ = start_thread([this] { commits_->run(); });
-    keeper_ = start_thread([this] { run_keeper(); });
+    committer_ = start_thread("pmq-committer", [this] { commits_->run(); });
+    keeper_ = start_thread("pmq-keeper", [this] { run_keeper(); });
 }
 
 // --- endpoints and queues
