@@ -62,9 +62,11 @@ void define_options(CLI::App& app, Arguments& arguments) {
     app.add_option("--spool", arguments.spool_parent,
                    "Where to make spools; they are removed (default: ./build, else .)");
     app.add_option("--size", settings.sizes, "Only these message sizes: 16, 100, 1024, 65536")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_option("--level", settings.levels, "Only these levels: memory, os, disk")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->check(CLI::IsMember({"memory", "os", "disk"}));
     app.add_option(
            "--quota-mib", settings.quota_bytes,

@@ -111,7 +111,7 @@ std::string format_value(double value, Unit unit) {
         case Unit::milliseconds:
             return format_digits(value) + " ms";
         case Unit::percent:
-            return format_number(value, 2) + " %";
+            return format_number(value, value < 1 ? 3 : 2) + " %";
         case Unit::mebibytes:
             return format_number(value, 1) + " MiB";
     }
