@@ -34,7 +34,7 @@ std::string plural(std::uint64_t count, const std::string& word) {
 
 class Recovery {
 public:
-    explicit Recovery(Files& files) : files_(files) {}
+    Recovery(Files& files, base::OpenMode mode) : files_(files), mode_(mode) {}
 
     Recovered go() {
         std::vector<base::DirectoryEntry> entries;
@@ -96,7 +96,7 @@ private:
                 out_.stale.push_back(entry.name);
                 continue;
             }
-            candidates_.push_back(look_at(entry.name, *number));
+            look_at(entry.name, *number);
         }
     }
 
@@ -107,13 +107,14 @@ private:
         return nullptr;
     }
 
-    Candidate look_at(const std::string& name, std::uint64_t number) {
+    void look_at(const std::string& name, std::uint64_t number) {
         Candidate candidate{name, number, false, std::make_shared<Segment>()};
         Segment& segment = *candidate.segment;
         segment.name = name;
         segment.header.number = number;
         std::unique_ptr<base::File> file;
-        int error = files_.open(name, base::OpenMode::read_write, file);
+        int error = files_.open(name, mode_, file);
+        if (error == ENOENT && mode_ == base::OpenMode::read) return;
         if (error == 0) error = file->size(segment.file_bytes);
         if (error != 0) {
             throw Error(ErrorCode::io_error, "cannot open " + files_.path(name) + ": " + errno_text(error));
@@ -130,7 +131,7 @@ private:
             candidate.header_ok = true;
             break;
         }
-        return candidate;
+        candidates_.push_back(std::move(candidate));
     }
 
     void rebuild_manifest() {
@@ -647,6 +648,7 @@ private:
     };
 
     Files& files_;
+    base::OpenMode mode_;
     Recovered out_;
     bool have_manifest_ = false;
     std::vector<Candidate> candidates_;
@@ -698,6 +700,6 @@ std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
     return manifest;
 }
 
-Recovered recover(Files& files) { return Recovery(files).go(); }
+Recovered recover(Files& files, base::OpenMode mode) { return Recovery(files, mode).go(); }
 
 }  // namespace peermq::spool

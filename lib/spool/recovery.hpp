@@ -35,8 +35,9 @@ struct Recovered {
     std::vector<Keep> keep;
 };
 
-/// Throws Error: corrupt (no spool), version_mismatch, io_error.
-[[nodiscard]] Recovered recover(Files& files);
+/// With base::OpenMode::read the files may belong to a running spool: what vanishes meanwhile is no
+/// error. Throws Error: corrupt (no spool), version_mismatch, io_error.
+[[nodiscard]] Recovered recover(Files& files, base::OpenMode mode);
 
 /// The manifest of the directory; nullopt when it is missing or damaged (`damaged` says which).
 /// Throws version_mismatch.

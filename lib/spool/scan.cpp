@@ -169,7 +169,11 @@ private:
         last_number_ = head.number;
         scan_.proven = std::max(scan_.proven, head.synced);
         scan_.end = std::min(head.end(), options_.to);
-        scan_.batches.push_back(std::move(batch));
+        if (options_.each) {
+            options_.each(batch);
+        } else {
+            scan_.batches.push_back(std::move(batch));
+        }
         return scan_.end;
     }
 

@@ -63,6 +63,8 @@ struct ScanOptions {
     bool keep_state = true;
     /// Called for each good record when `records`.
     std::function<void(const ScannedRecord&)> visit = {};
+    /// Called for each batch, after its records; it is not kept in Scan::batches then.
+    std::function<void(const ScannedBatch&)> each = {};
     /// Asked after each batch; true ends the scan there.
     std::function<bool()> stop = {};
     std::uint64_t budget = ~std::uint64_t{0};  ///< bytes after which to end like that

@@ -37,7 +37,7 @@ std::unique_ptr<Spool> Spool::open(base::FileSystem& file_system, base::Clock& c
     if (const int error = files->list(entries); error != 0) cannot("list", path, error);
     refuse_foreign(*files, entries);
     files->lock();
-    Recovered recovered = recover(*files);
+    Recovered recovered = recover(*files, base::OpenMode::read_write);
     if (recovered.manifest.spool.is_zero()) {
         recovered.manifest.spool = random.id<base::SpoolId>();
         recovered.manifest.peer = random.id<base::PeerId>();
