@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -183,10 +184,10 @@ public:
     peermq::test::FakeClock clock;
     peermq::test::SeededRandom random;
     SpoolOptions options;
-    std::unique_ptr<Spool> spool;
     std::vector<RecoveredStream> recovered;
     std::vector<Damage> reports;
     StreamIndex queue = 0;
+    std::unique_ptr<Spool> spool;  // last: it reports while it closes
 
 private:
     [[nodiscard]] bool exists(StreamKind kind, const std::string& name) const {
