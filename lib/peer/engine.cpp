@@ -162,9 +162,9 @@ void Engine::check_invariants() const {
     }
 }
 
-PushStats Engine::push_stats(const OutStream& stream) const {
+PushStats Engine::push_stats(const OutStream& stream) {
     PushStats stats;
-    const Producer* producer = find(stream);
+    Producer* producer = find(stream);
     if (producer == nullptr) return stats;
     const delivery::GroupStats group = producer->group.stats();
     stats.depth = group.depth;
@@ -186,6 +186,10 @@ PushStats Engine::push_stats(const OutStream& stream) const {
     stats.consumers = group.consumers;
     stats.standby = group.standby;
     stats.paused = producer->group.paused();
+    if (group.oldest_unsettled != 0) {
+        const base::WallTime enqueued = enqueued_at(*producer, group.oldest_unsettled);
+        if (enqueued != base::WallTime{}) stats.oldest_age = std::max(wall_now_ - enqueued, base::Duration{});
+    }
     return stats;
 }
 

@@ -114,7 +114,8 @@ public:
     void say_bye();
 
     // --- looking
-    [[nodiscard]] PushStats push_stats(const OutStream& stream) const;
+    /// Reads one record, the oldest, to tell its age.
+    [[nodiscard]] PushStats push_stats(const OutStream& stream);
     [[nodiscard]] std::vector<LinkStats> link_stats() const;
     [[nodiscard]] std::uint64_t rejected_links() const noexcept { return rejected_links_; }
     [[nodiscard]] std::uint64_t protocol_errors() const noexcept { return protocol_errors_; }
@@ -176,6 +177,7 @@ private:
     void wake(Producer& producer);
     void tick_producers();
     [[nodiscard]] Producer* find(const OutStream& stream) const;
+    [[nodiscard]] base::WallTime enqueued_at(Producer& producer, base::Seq seq);
 
     // receiving side: engine_consumer.cpp
     void send_wants(LinkState& link, const Consumer& consumer);

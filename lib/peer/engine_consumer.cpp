@@ -213,7 +213,8 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
                       "settlement of " + std::to_string(run.run.count()) + " message(s) of \"" + stream->queue() +
                           "\" from sequence " + std::to_string(run.run.first) + " came too late"});
         for (base::Seq seq = run.run.first; seq <= run.run.last; ++seq) {
-            events_.refused(stream, incoming.stream.hex() + "-" + std::to_string(seq));
+            events_.refused(stream, incoming.stream.hex() + "-" + std::to_string(incoming.epoch.counter) + "-" +
+                                        std::to_string(seq));
         }
     }
     flush_pull(*incoming.consumer);

@@ -558,6 +558,13 @@ void Engine::tick_producers() {
     }
 }
 
+base::WallTime Engine::enqueued_at(Producer& producer, base::Seq seq) {
+    HandOut source(*this, producer);
+    const OutStream::Cached found = source.find(seq);
+    if (!found.chunk) return {};
+    return record::parts(found.chunk->bytes({seq, seq})).enqueued;
+}
+
 std::uint64_t Engine::purge(const OutStream& stream) {
     Producer& producer = *find(stream);
     const std::uint64_t count = producer.group.purge();
