@@ -47,7 +47,7 @@ class CompetingConsumers(ExampleTest):
         return rows
 
     def assert_table_is_right(self, tree):
-        lines = (self.directory / "files.tsv").read_text(newline="\n").split("\n")
+        lines = (self.directory / "files.tsv").read_bytes().decode().split("\n")
         self.assertEqual(lines[0], HEAD)
         self.assertEqual(lines[-1], "")
         rows = [line.split("\t") for line in lines[1:-1]]
@@ -117,7 +117,7 @@ class CompetingConsumers(ExampleTest):
         collector, results = self.start_collector(expect=600)
         producer, files = self.start_producer("--rate", 600, tree)
         worker = self.start_worker(files, results)
-        for files_pushed in (100, 300):
+        for files_pushed in (250, 450):
             producer.wait_for_figure("files", files_pushed)
             producer.signal(signal.SIGKILL)
             producer.end()

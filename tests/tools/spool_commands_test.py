@@ -75,7 +75,7 @@ class Ls(SpoolTest):
     def test_the_table_has_a_line_per_segment_and_stream(self):
         segments = sum(line["type"] == "segment" for line in json_lines(peermq("spool", "ls", "--json", self.closed)))
         lines = peermq("spool", "ls", self.closed).stdout.decode().splitlines()
-        self.assertGreater(segments, 2)
+        self.assertGreaterEqual(segments, 2)
         self.assertTrue(lines[0].startswith("spool "))
         blank = lines.index("", 2)
         self.assertEqual(blank - 3, segments)
@@ -215,17 +215,8 @@ class Verify(SpoolTest):
 
     def test_a_segment_of_another_spool_is_damage(self):
         spool = self.copy_of(self.closed)
-        segments = [l for l in json_lines(peermq("spool", "ls", "--json", spool)) if l["type"] == "segment"]
-        number = max(segment["number"] for segment in segments)
-        last = next(Path(segment["path"]).name for segment in segments if segment["number"] == number)
-        stranger = next(
-            Path(l["path"])
-            for l in json_lines(peermq("spool", "ls", "--json", self.crashed))
-            if l["type"] == "segment"
-        )
-        source = stranger if stranger.is_absolute() else self.crashed / stranger.name
-        target = last.replace(f"{number:x}", f"{number + 1:x}")
-        shutil.copy(source, next(spool.rglob(last)).with_name(target))
+        source = next(self.crashed.glob("seg-*"))
+        shutil.copy(source, spool / "seg-0000000000000099")
         code, _, damage = self.verdict(spool)
         self.assertEqual(code, 2)
         self.assertIn("foreign_segment", {finding["kind"] for finding in damage})

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "peermq/peermq.hpp"
 
@@ -33,11 +34,15 @@ void push_all(peermq::Peer& peer) {
 void settle_some(const std::string& endpoint) {
     peermq::Peer consumer;
     consumer.connect(endpoint);
-    peermq::Pull orders = consumer.pull("orders", {.prefetch = 1});
+    peermq::Pull orders = consumer.pull("orders", {.prefetch = kSettled});
+    std::vector<peermq::Settlement> settlements;
     for (int i = 0; i < kSettled; ++i) {
         auto delivery = orders.receive(kPatience);
         if (!delivery) throw std::runtime_error("no message came");
-        if (delivery->ack().wait(kPatience) != peermq::SettlementState::accepted) {
+        settlements.push_back(delivery->ack());
+    }
+    for (const peermq::Settlement& settlement : settlements) {
+        if (settlement.wait(kPatience) != peermq::SettlementState::accepted) {
             throw std::runtime_error("an ack was not accepted");
         }
     }
