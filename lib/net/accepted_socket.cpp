@@ -34,7 +34,7 @@ std::string remote_of(int fd) {
 }
 
 std::uint64_t inode_of(int fd) noexcept {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode)) return 0;
     return status.st_ino;
 }

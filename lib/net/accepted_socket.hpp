@@ -1,7 +1,7 @@
 #pragma once
 
-/// A connection that libzmq accepted, seen through its descriptor: who is it, and how to end it, for
-/// which the stable API of libzmq has no call.
+/// A connection that libzmq accepted, seen through its descriptor: who is it, and how to end it,
+/// for which the stable API of libzmq has no call.
 
 #include <cstdint>
 #include <string>

@@ -13,8 +13,8 @@
 
 namespace peermq::net {
 
-/// Doubling waits: each is drawn from the upper half of [0, ceiling], so that many who lost the same
-/// peer do not come back in step.
+/// Doubling waits: each is drawn from the upper half of [0, ceiling], so that many who lost the
+/// same peer do not come back in step.
 class Backoff {
 public:
     Backoff(base::Duration wait_min, base::Duration wait_max);

@@ -70,9 +70,7 @@ void Dialer::close(ChannelId) {
     owner_.dialer_lost(target_);
 }
 
-bool Dialer::readable() {
-    return socket_ && (socket_.events() & ZMQ_POLLIN) != 0;
-}
+bool Dialer::readable() { return socket_ && (socket_.events() & ZMQ_POLLIN) != 0; }
 
 bool Dialer::receive(TransportEvents& events, std::size_t frames_max, std::size_t& count) {
     for (std::size_t turn = 0; turn < frames_max; ++turn) {

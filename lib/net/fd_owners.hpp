@@ -1,8 +1,8 @@
 #pragma once
 
-/// Which channel lives on which descriptor of libzmq, from monitor events and the SRCFD of messages.
-/// Pure. The kernel reuses descriptors, so events must be fed in before the first message of a
-/// channel: libzmq reports the end of a connection before it closes its descriptor.
+/// Which channel lives on which descriptor of libzmq, from monitor events and the SRCFD of
+/// messages. Pure. The kernel reuses descriptors, so events must be fed in before the first message
+/// of a channel: libzmq reports the end of a connection before it closes its descriptor.
 
 #include <unordered_map>
 

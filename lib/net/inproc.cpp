@@ -160,9 +160,8 @@ std::shared_ptr<InprocPipe> InprocHub::connect(const std::string& name,
     const auto found = bound_.find(name);
     if (found == bound_.end()) {
         const auto [first, last] = waiting_.equal_range(name);
-        const bool known = std::any_of(first, last, [&](const auto& entry) {
-            return entry.second.lock() == mailbox;
-        });
+        const bool known = std::any_of(
+            first, last, [&](const auto& entry) { return entry.second.lock() == mailbox; });
         if (!known) waiting_.emplace(name, mailbox);
         return nullptr;
     }

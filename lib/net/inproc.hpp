@@ -69,7 +69,7 @@ private:
         std::shared_ptr<InprocMailbox> mailbox;
         std::deque<Received> frames;  ///< to be read by this side
         bool closed = false;
-        bool announced = false;  ///< its mailbox has news that it did not read yet
+        bool announced = false;   ///< its mailbox has news that it did not read yet
         bool wants_room = false;  ///< a send of it was refused as full
     };
     void announce(Side& side);

@@ -58,8 +58,9 @@ void require_open_files(const std::string& shown) {
     limit.rlim_cur = limit.rlim_max;
     if (limit.rlim_max >= kOpenFilesMin && ::setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
     refuse(ErrorCode::unsupported, shown,
-           "only " + std::to_string(before) + " files may be open, and at that limit libzmq aborts "
-           "the process on ipc; raise it to 4096 (ulimit -n) or use tcp://127.0.0.1:*");
+           "only " + std::to_string(before) +
+               " files may be open, and at that limit libzmq aborts "
+               "the process on ipc; raise it to 4096 (ulimit -n) or use tcp://127.0.0.1:*");
 }
 
 IpcGuard::IpcGuard(const std::string& path, const std::string& shown) : path_(path) {
@@ -91,7 +92,7 @@ IpcGuard::IpcGuard(const std::string& path, const std::string& shown) : path_(pa
 IpcGuard::~IpcGuard() {
     if (!lock_) return;
     // The lock is still held, so whatever socket is there is ours; libzmq has mostly removed it.
-    struct stat status{};
+    struct stat status {};
     if (::lstat(path_.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path_.c_str());
     ::unlink((path_ + ".lock").c_str());
     lock_.reset();
@@ -112,8 +113,8 @@ void IpcGuard::take_lock(const std::string& shown) {
                    "a running process holds " + name + "; choose another path or end it");
         }
         // Whoever held it before may have removed the file between our open and our lock.
-        struct stat opened{};
-        struct stat named{};
+        struct stat opened {};
+        struct stat named {};
         if (::fstat(file.get(), &opened) == 0 && ::lstat(name.c_str(), &named) == 0 &&
             opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
             lock_ = std::move(file);
@@ -123,7 +124,7 @@ void IpcGuard::take_lock(const std::string& shown) {
 }
 
 void IpcGuard::clear_path(const std::string& shown) const {
-    struct stat status{};
+    struct stat status {};
     if (::lstat(path_.c_str(), &status) != 0) {
         if (errno == ENOENT) return;
         refuse_errno(shown, "cannot look at " + path_, errno);

@@ -15,8 +15,8 @@ constexpr auto kCloseLinger = std::chrono::milliseconds(100);
 /// How long frames that came before the end of a connection may hold up the report of it.
 constexpr auto kEndingMax = std::chrono::milliseconds(250);
 constexpr std::size_t kOwnRouteBytes = 5;
-/// Who hangs up sooner than this, without a handshake, is a probe or a health check, and not worth a
-/// report.
+/// Who hangs up sooner than this, without a handshake, is a probe or a health check, and not worth
+/// a report.
 constexpr auto kProbeMax = std::chrono::milliseconds(250);
 
 /// Routing ids that a ROUTER draws itself: a zero byte and a number.
@@ -90,8 +90,8 @@ bool Listener::receive(TransportEvents& events, std::size_t frames_max, std::siz
         }
         if (holder->bytes() > board_.options.frame_bytes_max) {
             lose(channel, LossReason::oversized,
-                 "it sent a frame of " + std::to_string(holder->bytes()) +
-                     " bytes, the limit is " + std::to_string(board_.options.frame_bytes_max));
+                 "it sent a frame of " + std::to_string(holder->bytes()) + " bytes, the limit is " +
+                     std::to_string(board_.options.frame_bytes_max));
             continue;
         }
         Received frame = holder->view();
@@ -118,11 +118,10 @@ ChannelId Listener::admit(const std::string& route, FrameHolder& frame) {
     AcceptedSocket socket = AcceptedSocket::look_at(fd);
     // Bytes that are no greeting count as ZMTP 1.0 for libzmq, and become frames without metadata.
     if (!is_drawn(route) || fd < 0) {
-        ++strangers_count_;
+        if (fd < 0) ++strangers_count_;
         reject(route, socket, LossReason::foreign, "it does not speak ZMTP 3 (HTTP, TLS?)");
         return 0;
     }
-    if (quiet_count_ > 0) --quiet_count_;
     if (board_.channel_count() >= base::limits::links_per_peer_max) {
         reject(route, socket, LossReason::disconnected,
                "refused: there are " + std::to_string(board_.channel_count()) + " links already");
@@ -137,7 +136,11 @@ ChannelId Listener::admit(const std::string& route, FrameHolder& frame) {
     const FdOwners::Seen seen = owners_.seen(fd, channel);
     accepted_at_.erase(fd);
     if (seen.displaced != 0) begin_ending(seen.displaced);
-    if (seen.ended) begin_ending(channel);
+    if (seen.ended) {
+        begin_ending(channel);
+    } else if (quiet_count_ > 0) {
+        --quiet_count_;
+    }
     return channel;
 }
 
@@ -149,8 +152,8 @@ void Listener::reject(const std::string& route, const AcceptedSocket& socket, Lo
 }
 
 void Listener::report_stranger(LossReason reason, const std::string& who, const std::string& text) {
-    board_.reports.attempt_failed(
-        0, reason, (who.empty() ? "somebody" : who) + " at " + shown_ + ": " + text);
+    board_.reports.attempt_failed(0, reason,
+                                  (who.empty() ? "somebody" : who) + " at " + shown_ + ": " + text);
 }
 
 void Listener::read_monitor() {

@@ -2,8 +2,8 @@
 
 /// One bound endpoint: a ROUTER, and a channel for each connection that has sent a frame.
 ///
-/// The ROUTER draws a routing id per connection, so a new id is a new channel. A peer that brings an
-/// id of its own is no peermq and is cut off. The end of a connection is known from the monitor,
+/// The ROUTER draws a routing id per connection, so a new id is a new channel. A peer that brings
+/// an id of its own is no peermq and is cut off. The end of a connection is known from the monitor,
 /// matched through the descriptor of its first frame; where that fails, the caller's heartbeat
 /// decides. What had arrived before the end is handed out before the channel is lost.
 
@@ -73,8 +73,8 @@ private:
     std::unordered_map<ChannelId, Peer> peers_;
     FdOwners owners_;
     std::unordered_map<int, base::Time> accepted_at_;
-    std::string failure_;           ///< of the handshake whose connection is the next to end
-    bool failure_hung_up_ = false;  ///< the other end left before it was complete
+    std::string failure_;              ///< of the handshake whose connection is the next to end
+    bool failure_hung_up_ = false;     ///< the other end left before it was complete
     std::size_t quiet_count_ = 0;      ///< handshakes completed, no frame yet
     std::size_t strangers_count_ = 0;  ///< reported already, their connections not yet ended
     std::deque<ChannelId> endings_;

@@ -2,8 +2,8 @@
 
 /// Events of a monitored libzmq socket: decoded, and put into words.
 ///
-/// Threads: the owner's. A Monitor is read to the end whenever its descriptor is readable; its queue
-/// has no limit, since a full one would block libzmq's I/O thread.
+/// Threads: the owner's. A Monitor is read to the end whenever its descriptor is readable; its
+/// queue has no limit, since a full one would block libzmq's I/O thread.
 
 #include <cstdint>
 #include <optional>
@@ -15,8 +15,8 @@
 namespace peermq::net {
 
 struct MonitorEvent {
-    std::uint16_t event = 0;   ///< one of ZMQ_EVENT_*
-    std::uint32_t value = 0;   ///< descriptor, errno, or protocol error, by event
+    std::uint16_t event = 0;  ///< one of ZMQ_EVENT_*
+    std::uint32_t value = 0;  ///< descriptor, errno, or protocol error, by event
     std::string endpoint;
 };
 

@@ -8,8 +8,8 @@
 ///   nothing of refusal: RECONNECT_IVL is -1 and IMMEDIATE 1, attempts are made by Targets, each on
 ///   a new DEALER, after a probe of our own.
 /// - zmq_poll costs time per socket: epoll on ZMQ_FD instead. Its edge is eaten by any call on the
-///   socket, so a socket counts as ready until a receive says EAGAIN, and is asked again after every
-///   send (Switchboard::mark_ready, not certain).
+///   socket, so a socket counts as ready until a receive says EAGAIN, and is asked again after
+///   every send (Switchboard::mark_ready, not certain).
 /// - Events name descriptors, not peers: see FdOwners. Descriptors are reused, so the monitor is
 ///   read before a new channel is believed.
 /// - One accepted connection cannot be closed through the stable API: AcceptedSocket::end().
@@ -17,8 +17,10 @@
 ///   every wait.
 /// - ipc paths are stolen and EMFILE there aborts the process: IpcGuard.
 /// - inproc needs one context for all, has no monitor and no end: own pipes, see inproc.hpp.
-/// - Contexts and sockets wait for ever by default: BLOCKY 0, LINGER 0 until closing says otherwise.
-/// - MAXMSGSIZE cuts the connection without a word: it is four times our limit, which is checked here.
+/// - Contexts and sockets wait for ever by default: BLOCKY 0, LINGER 0 until closing says
+/// otherwise.
+/// - MAXMSGSIZE cuts the connection without a word: it is four times our limit, which is checked
+/// here.
 
 #include "net/network.hpp"
 
@@ -98,7 +100,9 @@ public:
         board_.timers.run(board_.clock.now());
     }
 
-    [[nodiscard]] base::Time next_deadline() const { return std::min(board_.timers.next(), full_retry_at_); }
+    [[nodiscard]] base::Time next_deadline() const {
+        return std::min(board_.timers.next(), full_retry_at_);
+    }
 
     void wake() noexcept { board_.wakeup->wake(); }
 
@@ -133,8 +137,8 @@ public:
         for (const std::string& name : inproc_names_) InprocHub::instance().unbind(name);
         const base::Duration left =
             std::clamp(deadline - board_.clock.now(), base::Duration::zero(), kLingerMax);
-        const auto linger_ms = static_cast<int>(
-            std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
+        const auto linger_ms =
+            static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
         // All sockets linger at the same time, so that all together take no longer than one.
         targets_.shut(linger_ms);
         for (const auto& listener : listeners_) listener->shut(linger_ms);
@@ -206,7 +210,7 @@ private:
     ProcessWatch watch_;
     std::vector<std::shared_ptr<Listener>> listeners_;
     Targets targets_;
-    bool polled_ = false;  ///< by wait(), so receive() need not
+    bool polled_ = false;                      ///< by wait(), so receive() need not
     base::Time full_retry_at_ = base::kNever;  ///< send() has said full: worth another try then
     bool shut_ = false;
 };

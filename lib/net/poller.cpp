@@ -42,7 +42,8 @@ Wakeup::Wakeup() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!event_) throw_errno("cannot create an eventfd");
 }
 
-// Sequentially consistent on both sides: either wake() sees the waiter, or the waiter sees the request.
+// Sequentially consistent on both sides: either wake() sees the waiter, or the waiter sees the
+// request.
 void Wakeup::wake() noexcept {
     if (requested_.exchange(true)) return;
     if (!waiting_.load()) return;

@@ -62,8 +62,8 @@ public:
 
     explicit Poller(std::shared_ptr<Wakeup> wakeup);
 
-    /// Calls `handler` from poll() or wait() whenever `descriptor` shows one of `events` (EPOLLIN...).
-    /// Handlers may add and remove, themselves too. Throws Error io_error.
+    /// Calls `handler` from poll() or wait() whenever `descriptor` shows one of `events`
+    /// (EPOLLIN...). Handlers may add and remove, themselves too. Throws Error io_error.
     [[nodiscard]] Key add(int descriptor, std::uint32_t events, Handler handler);
     /// `descriptor` must still be open. Key 0 is ignored.
     void remove(Key key, int descriptor) noexcept;
@@ -72,8 +72,8 @@ public:
     void poll();
     /// The same, after waiting until something is, or `deadline`, or wake(). EINTR is waited out.
     void wait(base::Clock& clock, base::Time deadline);
-    /// Waits likewise but runs no handler: the next poll() does. The only call that another thread than
-    /// the owner may make.
+    /// Waits likewise but runs no handler: the next poll() does. The only call that another thread
+    /// than the owner may make.
     void idle(base::Clock& clock, base::Time deadline);
 
 private:

@@ -1,9 +1,11 @@
 #pragma once
 
-/// Names to numeric addresses, on a thread of its own, since getaddrinfo may block for many seconds.
+/// Names to numeric addresses, on a thread of its own, since getaddrinfo may block for many
+/// seconds.
 ///
-/// Threads: one caller; results are announced through a Wakeup and fetched by the caller. The thread
-/// starts with the first name. A look-up that is under way at the end is left behind, not waited for.
+/// Threads: one caller; results are announced through a Wakeup and fetched by the caller. The
+/// thread starts with the first name. A look-up that is under way at the end is left behind, not
+/// waited for.
 
 #include <cstdint>
 #include <memory>

@@ -15,8 +15,8 @@ constexpr int kFramesPerPipeMax = 1024;
 constexpr std::size_t kTurnFramesMax = 32;
 constexpr int kHeartbeatMs = 5000;
 constexpr int kHeartbeatTimeoutMs = 10000;
-/// A frame that is a little too large is received, so that its sender can be told why it is cut off;
-/// beyond that libzmq drops the connection without a word.
+/// A frame that is a little too large is received, so that its sender can be told why it is cut
+/// off; beyond that libzmq drops the connection without a word.
 constexpr std::size_t kOversizeFactor = 4;
 
 NetworkOptions with_defaults(NetworkOptions options) {

@@ -104,14 +104,15 @@ void Targets::timer_came(TargetId id) {
 void Targets::begin(TargetId id, Target& target) {
     target.plan.begin(board_.clock.now());
     target.failures.clear();
-    const bool named = target.endpoint.scheme == Endpoint::Scheme::tcp &&
-                       !is_numeric_host(target.endpoint.host);
+    const bool named =
+        target.endpoint.scheme == Endpoint::Scheme::tcp && !is_numeric_host(target.endpoint.host);
     if (!named) {
         resolved(id, target, {target.endpoint.host});
         return;
     }
     target.request = board_.next_id();
-    // The request number finds its target again; answers to requests that nobody waits for are dropped.
+    // The request number finds its target again; answers to requests that nobody waits for are
+    // dropped.
     resolver_.ask(target.request, target.endpoint.host);
 }
 
@@ -157,8 +158,8 @@ Endpoint Targets::numeric(const Target& target) const {
 
 void Targets::start_probe(TargetId id, Target& target) {
     const Endpoint to = numeric(target);
-    target.probe = to.scheme == Endpoint::Scheme::ipc ? Probe::ipc(to.path)
-                                                      : Probe::tcp(to.host, to.port);
+    target.probe =
+        to.scheme == Endpoint::Scheme::ipc ? Probe::ipc(to.path) : Probe::tcp(to.host, to.port);
     if (target.probe->result().kind == ProbeResult::Kind::pending) {
         try {
             target.probe_key = board_.poller.add(target.probe->descriptor(), EPOLLOUT,
@@ -211,8 +212,8 @@ void Targets::start_dialer(TargetId id, Target& target) {
         return;
     }
     target.carrier = dialer;
-    set_timer(id, target, base::after(board_.clock.now(),
-                                      kAttemptTimeout + board_.options.handshake_timeout));
+    set_timer(id, target,
+              base::after(board_.clock.now(), kAttemptTimeout + board_.options.handshake_timeout));
 }
 
 void Targets::failed(TargetId id, Target& target, LossReason reason, bool explained,

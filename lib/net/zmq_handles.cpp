@@ -198,8 +198,7 @@ Received FrameHolder::view() noexcept {
 SendResult send_frame(void* socket, base::ByteSpan route, const Outgoing& frame) {
     PEERMQ_ASSERT(socket != nullptr);
     // Everything that can fail for lack of memory comes before the first part is given away.
-    const bool separate =
-        frame.pin != nullptr && frame.records.size() >= kSeparateRecordsBytesMin;
+    const bool separate = frame.pin != nullptr && frame.records.size() >= kSeparateRecordsBytesMin;
     Part prefix;
     Part head;
     Part records;

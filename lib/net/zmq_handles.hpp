@@ -20,7 +20,8 @@ namespace peermq::net {
 
 class ZmqContext {
 public:
-    /// Room for `links_max` connections; throws Error io_error when the kernel gives no descriptors.
+    /// Room for `links_max` connections; throws Error io_error when the kernel gives no
+    /// descriptors.
     ZmqContext(int io_threads, std::size_t links_max);
     ~ZmqContext();
     ZmqContext(const ZmqContext&) = delete;
@@ -72,7 +73,8 @@ public:
         too_many_parts,  ///< more than two; all were dropped
         failed,          ///< the socket is of no use any more
     };
-    /// Receives the parts of one frame without waiting. After `nothing` the holder may be used again.
+    /// Receives the parts of one frame without waiting. After `nothing` the holder may be used
+    /// again.
     [[nodiscard]] Outcome receive(void* socket) noexcept;
     [[nodiscard]] zmq_msg_t* first() noexcept { return &parts_[0]; }
     [[nodiscard]] std::size_t bytes() const noexcept;

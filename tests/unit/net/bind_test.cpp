@@ -165,7 +165,7 @@ TEST(Bind, GivesAnIpcWildcardAPathOfItsOwn) {
         Node server;
         const std::string bound = server.bind("ipc://*");
         path = Endpoint::parse(bound, false).path;
-        struct stat status{};
+        struct stat status {};
         ASSERT_EQ(0, ::stat(std::filesystem::path(path).parent_path().c_str(), &status));
         EXPECT_EQ(0700u, status.st_mode & 0777u);
         Node client;

@@ -14,7 +14,9 @@ protected:
         if (kind == "tcp") return "tcp://127.0.0.1:*";
         if (kind == "tcp6") return "tcp://[::1]:*";
         if (kind == "ipc") return "ipc://" + (directory_ / "socket");
-        if (kind == "abstract") return "ipc://@peermq-test-" + directory_.path().substr(directory_.path().rfind('-') + 1);
+        if (kind == "abstract")
+            return "ipc://@peermq-test-" +
+                   directory_.path().substr(directory_.path().rfind('-') + 1);
         return "inproc://" + (directory_ / "name");
     }
 
@@ -84,9 +86,8 @@ TEST_P(Channel, SendsLargeRecordsAsASecondPartAndLetsGoOfThem) {
                                                         base::as_bytes(*records), records));
     }
     records.reset();
-    ASSERT_TRUE(pair.run([&] {
-        return pair.server->frames.size() == 1 && pair.client->frames.size() == 1;
-    }));
+    ASSERT_TRUE(pair.run(
+        [&] { return pair.server->frames.size() == 1 && pair.client->frames.size() == 1; }));
     for (const Node* node : {pair.client.get(), pair.server.get()}) {
         EXPECT_TRUE(node->frames[0].received.two_parts);
         EXPECT_EQ("head", node->frames[0].head());
@@ -174,9 +175,8 @@ TEST_P(Channel, ReportsRefusalOnceTheListenerIsGone) {
 TEST_P(Channel, IsReportedClosedByDisconnect) {
     Pair pair(endpoint());
     pair.client->network->disconnect(pair.target);
-    ASSERT_TRUE(pair.run([&] {
-        return !pair.client->losses.empty() && !pair.server->losses.empty();
-    }));
+    ASSERT_TRUE(
+        pair.run([&] { return !pair.client->losses.empty() && !pair.server->losses.empty(); }));
     EXPECT_EQ(LossReason::closed, pair.client->losses[0].reason);
     EXPECT_EQ(base::kNever, pair.client->network->next_deadline());
 }
@@ -188,9 +188,8 @@ TEST_P(Channel, CutsOffFramesAboveTheLimit) {
     EXPECT_EQ(SendResult::sent, pair.client->send(pair.up, std::string(1000, 'x')));
     ASSERT_TRUE(pair.run([&] { return pair.server->frames.size() == 1; }));
     EXPECT_EQ(SendResult::sent, pair.client->send(pair.up, std::string(1001, 'x')));
-    ASSERT_TRUE(pair.run([&] {
-        return !pair.server->losses.empty() && !pair.client->losses.empty();
-    }));
+    ASSERT_TRUE(
+        pair.run([&] { return !pair.server->losses.empty() && !pair.client->losses.empty(); }));
     EXPECT_EQ(LossReason::oversized, pair.server->losses[0].reason);
     EXPECT_EQ(1u, pair.server->frames.size());
 }
@@ -200,7 +199,8 @@ TEST_P(Channel, SaysFullInsteadOfDroppingAndGoesOnWhenThereIsRoom) {
     const std::string text(1000, 'x');
     std::size_t sent = 0;
     SendResult result = SendResult::sent;
-    while (sent < 200'000 && (result = pair.client->send(pair.up, text)) == SendResult::sent) ++sent;
+    while (sent < 200'000 && (result = pair.client->send(pair.up, text)) == SendResult::sent)
+        ++sent;
     ASSERT_EQ(SendResult::full, result);
     ASSERT_TRUE(pair.run([&] { return pair.server->frames.size() == sent; }));
     EXPECT_TRUE(pair.run([&] { return pair.client->send(pair.up, "more") == SendResult::sent; }));

@@ -62,7 +62,8 @@ TEST(Connect, ResolvesNames) {
 TEST(Connect, ReportsNamesThatCannotBeResolved) {
     Node node;
     const TargetId target = node.connect("tcp://name-that-does-not-exist.invalid:7000");
-    ASSERT_TRUE(run({&node}, [&] { return !node.failures.empty(); }, 30s));
+    ASSERT_TRUE(run(
+        {&node}, [&] { return !node.failures.empty(); }, 30s));
     EXPECT_EQ(target, node.failures[0].target);
     EXPECT_EQ(LossReason::disconnected, node.failures[0].reason);
     EXPECT_NE(std::string::npos, node.failures[0].text.find("cannot resolve"));

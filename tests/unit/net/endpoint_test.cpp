@@ -44,11 +44,10 @@ TEST(Endpoint, WritesWhatItHasRead) {
 }
 
 TEST(Endpoint, RefusesWhatIsMalformed) {
-    for (const char* text :
-         {"", "7000", "tcp:/a:1", "tcp://", "tcp://a", "tcp://:7000", "tcp://a:", "tcp://a:65536",
-          "tcp://a:-1", "tcp://a:7x", "tcp://a b:1", "tcp://::1:7000", "tcp://[::1:7000",
-          "tcp://[a]:1", "tcp://a;b:1", "tcp://a:99999999999999999999", "ipc://", "ipc://@",
-          "inproc://"}) {
+    for (const char* text : {"", "7000", "tcp:/a:1", "tcp://", "tcp://a", "tcp://:7000",
+                             "tcp://a:", "tcp://a:65536", "tcp://a:-1", "tcp://a:7x", "tcp://a b:1",
+                             "tcp://::1:7000", "tcp://[::1:7000", "tcp://[a]:1", "tcp://a;b:1",
+                             "tcp://a:99999999999999999999", "ipc://", "ipc://@", "inproc://"}) {
         EXPECT_EQ(ErrorCode::invalid_argument, code_of(text, true)) << text;
     }
 }
@@ -71,9 +70,9 @@ TEST(Endpoint, LimitsTheLengthOfIpcPaths) {
 }
 
 TEST(Endpoint, KnowsWhatOnlyThisHostCanReach) {
-    for (const char* text : {"tcp://127.0.0.1:1", "tcp://127.255.0.9:1", "tcp://[::1]:1",
-                             "tcp://localhost:1", "tcp://[::ffff:127.0.0.1]:1", "ipc://x",
-                             "inproc://x"}) {
+    for (const char* text :
+         {"tcp://127.0.0.1:1", "tcp://127.255.0.9:1", "tcp://[::1]:1", "tcp://localhost:1",
+          "tcp://[::ffff:127.0.0.1]:1", "ipc://x", "inproc://x"}) {
         EXPECT_TRUE(Endpoint::parse(text, true).is_loopback()) << text;
     }
     for (const char* text : {"tcp://*:1", "tcp://0.0.0.0:1", "tcp://128.0.0.1:1", "tcp://[::]:1",

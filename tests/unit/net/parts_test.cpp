@@ -34,10 +34,11 @@ TEST(MonitorEvent, IsRefusedWithAnotherSize) {
 }
 
 TEST(MonitorEvent, NamesTheCauseOfAFailedHandshake) {
-    EXPECT_NE(std::string::npos,
-              describe_handshake_failure({ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
-                                          ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, {}})
-                  .find("security mechanisms"));
+    EXPECT_NE(
+        std::string::npos,
+        describe_handshake_failure(
+            {ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, {}})
+            .find("security mechanisms"));
     EXPECT_NE(std::string::npos,
               describe_handshake_failure({ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400, {}}).find("400"));
     EXPECT_TRUE(is_hang_up({ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, EPIPE, {}}));
@@ -134,7 +135,8 @@ TEST(ProcessWatch, ReportsTheEndOfAProcessOnce) {
     node.network->receive(node, 1);
     EXPECT_TRUE(node.ended.empty());
     child.end();
-    ASSERT_TRUE(run({&node}, [&] { return !node.ended.empty(); }, 2s));
+    ASSERT_TRUE(run(
+        {&node}, [&] { return !node.ended.empty(); }, 2s));
     EXPECT_EQ(std::vector<std::uint64_t>{5}, node.ended);
 }
 
@@ -160,7 +162,8 @@ TEST(ProcessWatch, SaysNothingAboutWhatIsNoLongerWatched) {
     node.network->unwatch_process(1);
     first.end();
     second.end();
-    ASSERT_TRUE(run({&node}, [&] { return !node.ended.empty(); }, 2s));
+    ASSERT_TRUE(run(
+        {&node}, [&] { return !node.ended.empty(); }, 2s));
     EXPECT_EQ(std::vector<std::uint64_t>{2}, node.ended);
 }
 

@@ -35,7 +35,9 @@ public:
         port_ = ntohs(address.sin_port);
     }
     [[nodiscard]] std::uint16_t port() const { return port_; }
-    [[nodiscard]] std::string endpoint() const { return "tcp://127.0.0.1:" + std::to_string(port_); }
+    [[nodiscard]] std::string endpoint() const {
+        return "tcp://127.0.0.1:" + std::to_string(port_);
+    }
     /// Blocks until somebody has connected.
     [[nodiscard]] Descriptor accept() const {
         return Descriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -49,12 +51,14 @@ private:
 /// A connection to the port at the end of `endpoint`, that has said `bytes`.
 inline Descriptor raw_connect(const std::string& endpoint, std::string_view bytes) {
     Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto port = static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
+    const auto port =
+        static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
     const sockaddr_in address = loopback(port);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         return {};
     }
-    if (!bytes.empty() && ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return {};
+    if (!bytes.empty() && ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0)
+        return {};
     return socket;
 }
 
