@@ -32,7 +32,11 @@ static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 
 
 [[nodiscard]] std::uint64_t checksum(const std::byte* record, std::size_t bytes,
                                      Seed seed) noexcept {
-    return XXH3_64bits_withSeed(record + kChecksumBytes, bytes - kChecksumBytes, seed.value);
+    // In two steps, the first seeding the second: for short messages that is a third of the work of one
+    // pass, whose cost jumps above 128 bytes.
+    const std::uint64_t fixed =
+        XXH3_64bits_withSeed(record + kChecksumBytes, kHeaderBytes - kChecksumBytes, seed.value);
+    return XXH3_64bits_withSeed(record + kHeaderBytes, bytes - kHeaderBytes, fixed);
 }
 
 [[nodiscard]] std::byte* append(std::byte* to, const void* from, std::size_t bytes) noexcept {

@@ -108,7 +108,7 @@ struct Decoded {
 [[nodiscard]] std::uint64_t key_hash(std::string_view key) noexcept;
 
 /// Byte offsets, for readers of this file; FORMAT.md has the whole table.
-///  0 u64 checksum    XXH3-64 over bytes [8, length), seeded by Seed
+///  0 u64 checksum    XXH3-64 over bytes [48, length), seeded by that over [8, 48), seeded by Seed
 ///  8 u32 length      whole record, multiple of 8
 /// 12 u8  type        13 u8 flags   14 u8 priority
 /// 15 u8  padding     0 to 7 bytes of zero at the end

@@ -35,7 +35,8 @@ std::vector<std::byte> encoded(const Record& record) {
 
 void seal(std::vector<std::byte>& bytes) {
     store<std::uint64_t>(bytes.data(),
-                         XXH3_64bits_withSeed(bytes.data() + 8, bytes.size() - 8, kSeed.value));
+                         XXH3_64bits_withSeed(bytes.data() + 48, bytes.size() - 48,
+                                              XXH3_64bits_withSeed(bytes.data() + 8, 40, kSeed.value)));
 }
 
 Decoded decode_exact(const std::vector<std::byte>& bytes, std::size_t bytes_max = kBytesMax) {
