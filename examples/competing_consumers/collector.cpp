@@ -16,6 +16,7 @@
 namespace {
 
 constexpr std::size_t kBatchRows = 1024;
+constexpr auto kCheckInterval = std::chrono::milliseconds(100);
 
 constexpr std::string_view kUsage = R"(usage: competing_consumers_collector [options]
 
@@ -24,7 +25,7 @@ time: workers push again what it has not acked, and a path that it has already i
 
   --bind ENDPOINT     where workers connect to (tcp://127.0.0.1:*)
   --output FILE       the table, made or continued (./files.tsv)
-  --expect N          end when the table has N rows
+  --expect N          end when the table has N rows and the last worker has gone
   --report-ms N       tell how it goes so often (1000)
 )";
 
@@ -50,12 +51,16 @@ class Collector {
 public:
     explicit Collector(const std::string& output) : table_(output), rows_(table_.size()) {}
 
-    /// Until `results` is stopped or the table has `expect` rows.
+    /// Until `results` is stopped, or the table has `expect` rows and nobody is left who could wait
+    /// for the ack of a duplicate.
     void run(peermq::Pull& results, std::uint64_t expect) {
-        while (rows_ < expect) {
-            std::optional<peermq::Delivery> first = results.receive();
-            if (!first) return;
-            store(gather(results, *std::move(first)));
+        while (!results.stopped()) {
+            std::optional<peermq::Delivery> first = results.receive(kCheckInterval);
+            if (first) {
+                store(gather(results, *std::move(first)));
+            } else if (rows_ >= expect && results.stats().producers == 0) {
+                return;
+            }
         }
     }
 

@@ -340,7 +340,7 @@ private:
         row("duplicates", crew_.collector.figure("duplicates"),
             "seen and filtered by the collector");
         row("redeliveries", crew_.sum_of_workers("redelivered"),
-            "handed out once more after the kills");
+            "handed out again, or perhaps, after the kills");
         if (result.unreadable > 0)
             row("unreadable", result.unreadable, "gone in the meantime, for sha256sum too");
         if (result.unexpected > 0) row("unexpected", result.unexpected, "came up after the count");

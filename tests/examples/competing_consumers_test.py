@@ -94,8 +94,8 @@ class CompetingConsumers(ExampleTest):
         producer, files = self.start_producer(tree)
         workers = [self.start_worker(files, results) for _ in range(2)]
         self.assert_ends_well(producer)
-        self.assert_ends_well(collector)
         self.stop(*workers)
+        self.assert_ends_well(collector)
         self.assert_table_is_right(tree)
 
     def test_two_producers_share_the_workers(self):
@@ -107,9 +107,10 @@ class CompetingConsumers(ExampleTest):
             *("--spool", "other", tree / "a.d", tree / "a b", tree / "z"),
         )
         worker = self.start_worker(first_endpoint, results, "--connect", second.endpoint())
-        for program in (first, second, collector):
+        for program in (first, second):
             self.assert_ends_well(program)
         self.stop(worker)
+        self.assert_ends_well(collector)
         self.assert_table_is_right(tree)
 
     def test_a_producer_killed_in_its_walk_goes_on_where_it_was(self):
@@ -124,8 +125,8 @@ class CompetingConsumers(ExampleTest):
             producer, _ = self.start_producer("--rate", 600, tree, bind=files)
             self.assertIn("going on after", producer.stderr())
         self.assert_ends_well(producer)
-        self.assert_ends_well(collector)
         self.stop(worker)
+        self.assert_ends_well(collector)
         self.assertEqual(producer.figure(producer.lines[-2], "files"), 600, producer.lines[-2:])
         self.assert_table_is_right(tree)
 
@@ -151,8 +152,8 @@ class CompetingConsumers(ExampleTest):
         victim.signal(signal.SIGKILL)
         other = self.start_worker(files, results)
         self.assert_ends_well(producer)
-        self.assert_ends_well(collector)
         self.stop(other)
+        self.assert_ends_well(collector)
         self.assertGreater(other.figure(other.lines[-2], "redelivered"), 0)
         self.assert_table_is_right(tree)
 
@@ -179,8 +180,8 @@ class CompetingConsumers(ExampleTest):
         collector, results = self.start_collector(expect=10)
         worker = self.start_worker(files, results)
         self.assert_ends_well(producer)
-        self.assert_ends_well(collector)
         self.stop(worker)
+        self.assert_ends_well(collector)
         table = (self.directory / "files.tsv").read_text()
         self.assertIn(f"{tree}/z/file 4\t-\t0\t0\t0\n", table)
 
