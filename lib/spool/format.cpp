@@ -23,6 +23,7 @@ constexpr std::size_t kExtentBytes = 64;
 constexpr std::size_t kRunBytes = 16;
 constexpr std::size_t kIndexBytes = 48;
 constexpr std::size_t kManifestHeadBytes = 96;
+constexpr std::size_t kLiveBytes = 24;
 
 /// Seeds of blocks that belong to no segment.
 constexpr std::uint64_t kNoSeed = 0;
@@ -377,7 +378,7 @@ std::vector<std::byte> encode_manifest(const Manifest& manifest) {
     ByteWriter out(bytes);
     out.number(kManifestMagic);
     out.number(kFormatVersion);
-    out.number(static_cast<std::uint32_t>(kManifestHeadBytes + 16 * manifest.live.size() + 8));
+    out.number(static_cast<std::uint32_t>(kManifestHeadBytes + kLiveBytes * manifest.live.size() + 8));
     out.number(manifest.generation);
     out.bytes(manifest.spool.bytes);
     out.bytes(manifest.peer.bytes);
@@ -387,10 +388,11 @@ std::vector<std::byte> encode_manifest(const Manifest& manifest) {
     out.number(static_cast<std::uint32_t>(manifest.live.size()));
     out.number(std::uint64_t{0});
     out.number(std::uint64_t{0});
-    PEERMQ_ASSERT(out.size() == kManifestHeadBytes + 0);
+    PEERMQ_ASSERT(out.size() == kManifestHeadBytes);
     for (const Manifest::Live& live : manifest.live) {
         out.number(live.number);
         out.number(live.random_id);
+        out.number(live.valid_end);
     }
     append_checksum(bytes, kNoSeed);
     return bytes;
@@ -410,11 +412,12 @@ BlockState decode_manifest(base::ByteSpan bytes, Manifest& out) {
     const auto count = in.number<std::uint32_t>();
     (void)in.number<std::uint64_t>();
     (void)in.number<std::uint64_t>();
-    if (std::uint64_t{count} * 16 != in.left()) return BlockState::bad;
+    if (std::uint64_t{count} * kLiveBytes != in.left()) return BlockState::bad;
     out.live.resize(count);
     for (Manifest::Live& live : out.live) {
         live.number = in.number<std::uint64_t>();
         live.random_id = in.number<std::uint64_t>();
+        live.valid_end = in.number<std::uint64_t>();
     }
     return BlockState::ok;
 }

@@ -158,6 +158,7 @@ struct Manifest {
     struct Live {
         std::uint64_t number = 0;
         std::uint64_t random_id = 0;
+        std::uint64_t valid_end = 0;  ///< where the batches of a sealed one end; 0 = not sealed
     };
     std::uint64_t generation = 0;
     base::SpoolId spool;

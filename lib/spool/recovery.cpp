@@ -230,6 +230,13 @@ private:
     void recover_segment(Work& work) {
         Segment& segment = *work.segment;
         const ChainEntry* chain = chain_of(segment.number());
+        // The newest segment of a closed spool has no later one; the manifest stands in.
+        ChainEntry from_manifest;
+        const Manifest::Live* live = listed(segment.number());
+        if (chain == nullptr && live != nullptr && live->valid_end >= kSegmentDataAt) {
+            from_manifest = {segment.number(), live->random_id, live->valid_end, true, {}};
+            chain = &from_manifest;
+        }
         if (segment.header.random_id == 0 && chain != nullptr) {
             segment.header.random_id = chain->random_id;
         }
@@ -250,8 +257,11 @@ private:
             damage(segment, Damage::Kind::bad_footer, chain->valid_end, 0, 0,
                    "the footer is damaged; the segment was read through instead");
         }
-        if (footer && work.needs_state) scan_state(work);
-        if (!segment.sealed) scan_all(work, chain);
+        if (!footer) {
+            scan_all(work, chain);
+        } else if (work.needs_state) {
+            scan_state(work);
+        }
         ++out_.report.segments;
         if (work.needs_state) note_checkpoint(work);
     }
@@ -315,7 +325,6 @@ private:
 
     void scan_all(Work& work, const ChainEntry* chain) {
         Segment& segment = *work.segment;
-        if (segment.sealed) return;
         const std::uint64_t to =
             chain != nullptr ? std::min(chain->valid_end, segment.file_bytes) : segment.file_bytes;
         Scan scan = scan_segment(*segment.file, segment.header.random_id,

@@ -179,10 +179,11 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
         manifest.live.clear();
         for (const auto& [number, segment] : catalog_.segments()) {
             if (std::count(without.begin(), without.end(), number) != 0) continue;
-            manifest.live.push_back({number, segment->header.random_id});
+            manifest.live.push_back(
+                {number, segment->header.random_id, segment->sealed ? segment->used : 0});
         }
         for (const auto& segment : prepared_) {
-            manifest.live.push_back({segment->number(), segment->header.random_id});
+            manifest.live.push_back({segment->number(), segment->header.random_id, 0});
         }
         // A segment that is just being made must not look reclaimed after a crash.
         manifest.next_number = next_number_;
