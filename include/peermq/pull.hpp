@@ -76,10 +76,7 @@ public:
     private:
         friend class Pull;
         explicit Iterator(Pull* pull) : pull_(pull) { advance(); }
-        void advance() {
-            current_.reset();
-            current_ = pull_->receive();
-        }
+        void advance() { pull_->next(current_); }
         Pull* pull_ = nullptr;
         std::optional<Delivery> current_;
     };
@@ -89,6 +86,9 @@ public:
 private:
     friend class Peer;
     class Impl;
+    /// Puts the next message into `current`, or nothing at the end; nacks what is left in it unsettled.
+    void next(std::optional<Delivery>& current);
+    bool fill(Delivery& delivery, std::chrono::nanoseconds timeout);
     explicit Pull(std::unique_ptr<Impl> impl) noexcept;
     std::unique_ptr<Impl> impl_;
 };

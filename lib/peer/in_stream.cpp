@@ -21,7 +21,8 @@ bool InStream::has_ready() {
     return inbox_.has_ready(clock_.now());
 }
 
-std::optional<delivery::Item> InStream::receive(base::Time deadline) {
+std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
+    base::Time deadline{};
     while (true) {
         {
             const std::lock_guard lock(mutex_);
@@ -31,7 +32,10 @@ std::optional<delivery::Item> InStream::receive(base::Time deadline) {
             }
             if (stopped() || closed_) return std::nullopt;
         }
-        if (clock_.now() >= deadline) return std::nullopt;
+        // The clock is read only when there is nothing to hand over.
+        const base::Time now = clock_.now();
+        if (deadline == base::Time{}) deadline = base::after(now, timeout);
+        if (now >= deadline) return std::nullopt;
         if (host_.drive([this] { return stopped() || has_ready(); }, deadline)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;

@@ -42,7 +42,7 @@ public:
              base::Clock& clock);
 
     // --- the application
-    [[nodiscard]] std::optional<delivery::Item> receive(base::Time deadline);
+    [[nodiscard]] std::optional<delivery::Item> receive(base::Duration timeout);
     /// Throws Error closed after the peer's end. False when the message is no longer held here.
     bool settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
                 std::optional<base::Duration> delay, std::string_view reason);

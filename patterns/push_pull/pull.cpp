@@ -34,18 +34,17 @@ Pull::~Pull() {
     if (impl_) impl_->runtime->close_pull(impl_->stream);
 }
 
-std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
+bool Pull::fill(Delivery& delivery, std::chrono::nanoseconds timeout) {
     detail::InStream& stream = *impl_->stream;
-    std::optional<delivery::Item> item = stream.receive(base::after(stream.now(), timeout));
-    if (!item) return std::nullopt;
+    std::optional<delivery::Item> item = stream.receive(timeout);
+    if (!item) return false;
     const auto& batch = *static_cast<const detail::InBatch*>(item->payload.get());
     // Checked when it came in.
     const record::Record record = record::parts(batch.record(item->payload_index));
-    Delivery delivery;
     delivery.body_ = record.body;
     delivery.key_ = record.key;
     delivery.headers_ = record.headers;
-    delivery.stream_ = impl_->stream;
+    if (delivery.stream_ != impl_->stream) delivery.stream_ = impl_->stream;
     delivery.payload_ = std::move(item->payload);
     delivery.source_ = item->source;
     delivery.seq_ = item->seq;
@@ -54,6 +53,19 @@ std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
     delivery.attempt_ = item->attempt;
     delivery.redelivered_ = item->redelivered;
     delivery.settled_ = false;
+    return true;
+}
+
+void Pull::next(std::optional<Delivery>& current) {
+    // In place, since moving a Delivery about costs as much as receiving it.
+    if (!current) current = Delivery();
+    current->drop();
+    if (!fill(*current, base::Duration::max())) current.reset();
+}
+
+std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
+    std::optional<Delivery> delivery(Delivery{});
+    if (!fill(*delivery, timeout)) delivery.reset();
     return delivery;
 }
 
