@@ -1,7 +1,8 @@
 /// A queue of ten million messages: opening its spool, its memory, and whether it slows things
 /// down.
 
-#include <array>
+#include <atomic>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -178,6 +179,74 @@ Samples measure(const std::filesystem::path& filled, std::uint64_t messages,
     return samples;
 }
 
+/// Everything that is reported, ready to print.
+struct Figures {
+    Line fill, fill_peak, open_warm, open_cold, opened, resident, peak, rate;
+};
+
+Figures evaluate(const json& filled, const Samples& samples, bool quick) {
+    // What is asked for ten million says nothing about one.
+    std::optional<Goal> open_goal;
+    std::optional<Goal> memory_goal;
+    if (!quick) {
+        open_goal = Goal{.of = Goal::Of::value_at_most, .must = 1000, .aim = 200};
+        memory_goal = Goal{.of = Goal::Of::value_at_most, .must = 128, .aim = 64};
+    }
+    const auto single = [&](const char* key) { return summarize({filled.at(key).get<double>()}); };
+    const auto open_line = [&](const char* label, const std::vector<double>& times_ms) {
+        return Line{.label = label,
+                    .unit = Unit::milliseconds,
+                    .ours = summarize(times_ms),
+                    .goal = open_goal};
+    };
+    const auto memory_line = [&](const char* label, const std::vector<double>& mib) {
+        return Line{
+            .label = label, .unit = Unit::mebibytes, .ours = summarize(mib), .goal = memory_goal};
+    };
+    return {.fill = {.label = "filling", .ours = single("rate")},
+            .fill_peak = {.label = "most resident while filling",
+                          .unit = Unit::mebibytes,
+                          .ours = single("peak_mib")},
+            .open_warm = open_line("open, files cached", samples.open_warm_ms),
+            .open_cold = open_line("open, files not cached", samples.open_cold_ms),
+            .opened = memory_line("resident after opening", samples.open_mib),
+            .resident = memory_line("resident while draining", samples.resident_mib),
+            .peak = memory_line("most resident while draining", samples.peak_mib),
+            .rate = {.label = "handled per second, against an empty queue",
+                     .ours = summarize(samples.rate),
+                     .reference = summarize(samples.empty_rate),
+                     .goal = Goal{.must = 0.9, .aim = 1.0}}};
+}
+
+void report_objects(const Figures& figures, std::uint64_t messages, const Report& report) {
+    const auto begin = [&](const char* name) {
+        return nlohmann::ordered_json{
+            {"bench", name}, {"size", kSize}, {"level", "disk"}, {"messages", messages}};
+    };
+    nlohmann::ordered_json opening = begin("backlog_open");
+    opening["open_ms"] = figures.open_warm.ours.median;
+    opening["open_cold_ms"] = figures.open_cold.ours.median;
+    opening["resident_mib"] = figures.opened.ours.median;
+    opening["fill_msgs_per_s"] = figures.fill.ours.median;
+    opening["fill_peak_mib"] = figures.fill_peak.ours.median;
+    add_verdict(opening, figures.open_cold);
+    report.object(opening);
+
+    nlohmann::ordered_json rate = begin("backlog_rate");
+    rate["msgs_per_s"] = figures.rate.ours.median;
+    rate["min"] = figures.rate.ours.min;
+    rate["max"] = figures.rate.ours.max;
+    rate["empty_msgs_per_s"] = figures.rate.reference->median;
+    add_verdict(rate, figures.rate);
+    report.object(rate);
+
+    nlohmann::ordered_json memory = begin("backlog_memory");
+    memory["resident_mib"] = figures.resident.ours.median;
+    memory["peak_mib"] = figures.peak.ours.median;
+    add_verdict(memory, figures.resident);
+    report.object(memory);
+}
+
 }  // namespace
 
 void bench_backlog(const Settings& settings, const Report& report) {
@@ -187,81 +256,13 @@ void bench_backlog(const Settings& settings, const Report& report) {
     progress("  backlog: filled, " +
              format_value(filled.at("rate").get<double>(), Unit::per_second));
     const Samples samples = measure(directory.path(), messages, settings);
-
-    // What is asked for ten million says nothing about one.
-    std::optional<Goal> open_goal;
-    std::optional<Goal> memory_goal;
-    if (!settings.quick) {
-        open_goal = Goal{.of = Goal::Of::value_at_most, .must = 1000, .aim = 200};
-        memory_goal = Goal{.of = Goal::Of::value_at_most, .must = 128, .aim = 64};
-    }
-    const double fill_rate = filled.at("rate").get<double>();
-    const double fill_peak = filled.at("peak_mib").get<double>();
-    const Line open_warm{.label = "open, files cached",
-                         .unit = Unit::milliseconds,
-                         .ours = summarize(samples.open_warm_ms),
-                         .goal = open_goal};
-    const Line open_cold{.label = "open, files not cached",
-                         .unit = Unit::milliseconds,
-                         .ours = summarize(samples.open_cold_ms),
-                         .goal = open_goal};
-    const Line rate{.label = "handled per second, against an empty queue",
-                    .ours = summarize(samples.rate),
-                    .reference = summarize(samples.empty_rate),
-                    .goal = Goal{.must = 0.9, .aim = 1.0}};
-    const Line resident{.label = "resident while draining",
-                        .unit = Unit::mebibytes,
-                        .ours = summarize(samples.resident_mib),
-                        .goal = memory_goal};
+    const Figures figures = evaluate(filled, samples, settings.quick);
+    report_objects(figures, messages, report);
     report.table(
         "backlog: " + std::to_string(messages / 1'000'000) + " M messages of 100 B on disk",
         "empty queue",
-        {{.label = "filling", .ours = {fill_rate, fill_rate, fill_rate, 1}},
-         {.label = "most resident while filling",
-          .unit = Unit::mebibytes,
-          .ours = {fill_peak, fill_peak, fill_peak, 1}},
-         open_warm,
-         open_cold,
-         {.label = "resident after opening",
-          .unit = Unit::mebibytes,
-          .ours = summarize(samples.open_mib),
-          .goal = memory_goal},
-         resident,
-         {.label = "most resident while draining",
-          .unit = Unit::mebibytes,
-          .ours = summarize(samples.peak_mib),
-          .goal = memory_goal},
-         rate});
-
-    nlohmann::ordered_json open_object{{"bench", "backlog_open"},
-                                       {"size", kSize},
-                                       {"level", "disk"},
-                                       {"messages", messages},
-                                       {"open_ms", open_warm.ours.median},
-                                       {"open_cold_ms", open_cold.ours.median},
-                                       {"resident_mib", summarize(samples.open_mib).median},
-                                       {"fill_msgs_per_s", fill_rate},
-                                       {"fill_peak_mib", fill_peak}};
-    add_verdict(open_object, open_cold);
-    report.object(open_object);
-    nlohmann::ordered_json rate_object{{"bench", "backlog_rate"},
-                                       {"size", kSize},
-                                       {"level", "disk"},
-                                       {"messages", messages},
-                                       {"msgs_per_s", rate.ours.median},
-                                       {"min", rate.ours.min},
-                                       {"max", rate.ours.max},
-                                       {"empty_msgs_per_s", rate.reference->median}};
-    add_verdict(rate_object, rate);
-    report.object(rate_object);
-    nlohmann::ordered_json memory_object{{"bench", "backlog_memory"},
-                                         {"size", kSize},
-                                         {"level", "disk"},
-                                         {"messages", messages},
-                                         {"resident_mib", resident.ours.median},
-                                         {"peak_mib", summarize(samples.peak_mib).median}};
-    add_verdict(memory_object, resident);
-    report.object(memory_object);
+        {figures.fill, figures.fill_peak, figures.open_warm, figures.open_cold, figures.opened,
+         figures.resident, figures.peak, figures.rate});
 }
 
 }  // namespace peermq::bench

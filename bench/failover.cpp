@@ -1,5 +1,9 @@
 /// How long a message stays away when the worker that runs it is killed.
 
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
 #include <csignal>
 #include <memory>
 #include <stdexcept>
@@ -118,6 +122,7 @@ void bench_failover(const Settings& settings, const Report& report) {
                                                Unit::milliseconds));
     }
     std::vector<double> times_ms;
+    times_ms.reserve(times.size());
     for (const std::uint64_t time : times)
         times_ms.push_back(static_cast<double>(time) / kMillisecond);
     const Percentiles result = percentiles(times);

@@ -125,7 +125,7 @@ Outcome evaluate(const FairnessBoard& board, std::size_t messages) {
 /// `busy_producers` of the ten have all the messages.
 Outcome measure_once(std::size_t busy_producers, const Settings& settings) {
     const double time_s = 2 * seconds(settings.round_ns);
-    const double total = std::max(time_s * kWorkers * static_cast<double>(kSecond / kWork), 400.0);
+    const double total = std::max(time_s * kWorkers / seconds(kWork), 400.0);
     const std::size_t each = static_cast<std::size_t>(total) / busy_producers;
     const std::size_t messages = each * busy_producers;
 

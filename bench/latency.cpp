@@ -147,6 +147,7 @@ json run_send_role(Push& push, int threads, std::uint64_t duration_ns) {
     const std::uint64_t start = now_ns();
     {
         std::vector<std::jthread> senders;
+        senders.reserve(times.size());
         for (auto& own : times) {
             senders.emplace_back([&] {
                 Body body(kSize);

@@ -51,6 +51,7 @@ struct Arguments {
 void define_options(CLI::App& app, Arguments& arguments) {
     Settings& settings = arguments.settings;
     std::vector<std::string> known;
+    known.reserve(kBenches.size());
     for (const Bench& bench : kBenches) known.emplace_back(bench.name);
     app.add_option("bench", arguments.names, "What to measure; all when none is named")
         ->check(CLI::IsMember(known));

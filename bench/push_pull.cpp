@@ -14,9 +14,9 @@ namespace peermq::bench {
 
 namespace {
 
-constexpr std::size_t kLargeMessage = 64 * 1024;
+constexpr std::size_t kLargeMessage = 65536;
 /// What the plain file is written by: the most that the library writes at once.
-constexpr std::size_t kPlainStep = 1024 * 1024;
+constexpr std::size_t kPlainStep = 1048576;
 
 /// Figures that the design asks for, as multiples of raw libzmq.
 std::optional<Goal> goal_of(std::size_t size, System system) {

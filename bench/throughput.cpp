@@ -82,7 +82,8 @@ private:
     }
 
     [[nodiscard]] bool everybody_took_part() const {
-        const auto end = board_.slots.begin() + what_.workers * what_.queues;
+        const std::ptrdiff_t receivers = std::ptrdiff_t{what_.workers} * what_.queues;
+        const auto end = board_.slots.begin() + receivers;
         return std::all_of(board_.slots.begin(), end,
                            [](const Slot& slot) { return slot.handled > 0; });
     }
@@ -134,6 +135,7 @@ void run_receiver(Channel& channel, const ThroughputCase& what, const std::strin
     const auto queues = static_cast<std::uint32_t>(what.queues);
     const PullOptions options{.prefetch = std::max(prefetch_for(what.size) / queues, 1U)};
     std::vector<Pull> pulls;
+    pulls.reserve(queues);
     for (int queue = 0; queue < what.queues; ++queue) {
         pulls.push_back(peer.pull(queue_name(queue), options));
     }
