@@ -175,7 +175,8 @@ private:
         // A bounded backlog keeps the producer walking while the work goes on, so that its death
         // meets it in the middle. Small trees are slowed down, or they were done before anybody
         // looked.
-        const std::uint64_t spool_max = std::max<std::uint64_t>(256 * 1024, 16 * paths_.size());
+        const std::uint64_t spool_max =
+            std::max(std::uint64_t{256} * 1024, std::uint64_t{16} * paths_.size());
         std::vector<std::string> arguments{"--bind",      endpoint,
                                            "--spool",     directory_.path() + "/spool",
                                            "--spool-max", std::to_string(spool_max),
@@ -267,6 +268,17 @@ private:
         event("producer started again on the same spool");
     }
 
+    /// What each worker has done of the whole, in percent; the dead one in brackets.
+    [[nodiscard]] std::string shares() const {
+        const std::uint64_t all = std::max<std::uint64_t>(1, crew_.sum_of_workers("handled"));
+        std::string text;
+        for (const Member& worker : crew_.workers) {
+            const std::string share = std::to_string(100 * worker.figure("handled") / all);
+            text += (text.empty() ? "" : " ") + (worker.exit_code ? "(" + share + ")" : share);
+        }
+        return text;
+    }
+
     void draw() {
         const auto now = Clock::now();
         const std::uint64_t rows = crew_.collector.figure("rows");
@@ -278,15 +290,9 @@ private:
 
         std::string text = percent(done()) + "  " + grouped(rows) + " of " +
                            grouped(paths_.size()) + "  " +
-                           grouped(static_cast<std::uint64_t>(rate_)) + "/s  workers";
-        const double handled =
-            static_cast<double>(std::max<std::uint64_t>(1, crew_.sum_of_workers("handled")));
-        for (const Member& worker : crew_.workers) {
-            text += ' ' + percent(static_cast<double>(worker.figure("handled")) / handled);
-            if (worker.exit_code) text += " (dead)";
-        }
-        text += "  redelivered " + grouped(crew_.sum_of_workers("redelivered")) + "  duplicates " +
-                grouped(crew_.collector.figure("duplicates"));
+                           grouped(static_cast<std::uint64_t>(rate_)) + "/s  workers " + shares() +
+                           " %  redelivered " + grouped(crew_.sum_of_workers("redelivered")) +
+                           "  duplicates " + grouped(crew_.collector.figure("duplicates"));
         screen_.progress(done(), text);
     }
 
@@ -331,8 +337,8 @@ private:
         const bool all_killed = worker_kill_.is_done && producer_kill_.is_done;
 
         screen_.line("");
-        row("files", paths_.size(),
-            one_decimal(static_cast<double>(paths_.size()) / worked_for_) + " per second");
+        const double rate = static_cast<double>(paths_.size()) / worked_for_;
+        row("files", paths_.size(), grouped(static_cast<std::uint64_t>(rate)) + " per second");
         verdict("lost", lost, "pushed, but without a row");
         verdict("missing", result.missing, "found by find, but without a row");
         verdict("wrong digests", result.wrong, "against sha256sum");

@@ -64,7 +64,7 @@ public:
         const auto now = std::chrono::steady_clock::now();
         if (is_terminal_) {
             const std::size_t width = columns();
-            const std::size_t bar_width = std::clamp<std::size_t>(width / 4, 10, 40);
+            const std::size_t bar_width = std::clamp<std::size_t>(width / 6, 8, 40);
             const std::size_t room = width > bar_width + 4 ? width - bar_width - 4 : 0;
             std::cout << "\r\x1b[K  " << bar(fraction, bar_width) << ' ' << text.substr(0, room)
                       << std::flush;
