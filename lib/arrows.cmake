@@ -16,12 +16,12 @@ set(PEERMQ_USES_record base)
 set(PEERMQ_USES_wire base record)
 set(PEERMQ_USES_spool base record)
 set(PEERMQ_USES_delivery base)
-set(PEERMQ_USES_net base wire)
+set(PEERMQ_USES_net base)
 set(PEERMQ_USES_peer base record wire spool delivery net)
-# Patterns stand on the peer; base only for assertions and limits.
-set(PEERMQ_USES_push_pull base peer)
-set(PEERMQ_USES_pub_sub base peer)
-set(PEERMQ_USES_req_rep base peer)
+# Patterns stand on the peer; a message becomes a record there, base is for assertions and limits.
+set(PEERMQ_USES_push_pull base record peer)
+set(PEERMQ_USES_pub_sub base record peer)
+set(PEERMQ_USES_req_rep base record peer)
 # Clients see include/peermq only. The one exception: the offline commands of the tool
 # (`peermq spool ls`, `dump`, `verify`) read a spool directory without a peer.
 set(PEERMQ_USES_tools base record spool)

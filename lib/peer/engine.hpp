@@ -94,7 +94,9 @@ public:
     void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
     void configure_producer(const OutStream& stream, delivery::GroupOptions options);
     void add_consumer(const std::shared_ptr<InStream>& stream);
-    void remove_consumer(const InStream& stream);
+    /// Forgets stopped pulls with nothing left to settle; true when none of `queue` is left.
+    bool release_pulls(std::string_view queue);
+    [[nodiscard]] std::vector<std::shared_ptr<InStream>> pulls() const;
     std::uint64_t purge(const OutStream& stream);
     void pause(const OutStream& stream, bool paused);
     /// Drops the oldest messages that nobody holds, at least `bytes` of them; returns how many.
@@ -153,6 +155,7 @@ private:
 
     // sending side: engine_producer.cpp
     void on_want(LinkState& link, const wire::Want& want);
+    void on_unwant(LinkState& link, const wire::Unwant& unwant);
     void offer(LinkState& link, std::uint32_t want, Producer& producer);
     void on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant);
     void on_held(LinkState& link, std::uint32_t handle, const wire::Held& held);
@@ -181,6 +184,7 @@ private:
 
     // receiving side: engine_consumer.cpp
     void send_wants(LinkState& link, const Consumer& consumer);
+    void release_stopped_pulls();
     void on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer);
     void on_unoffer(LinkState& link, std::uint32_t handle);
     void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch, const net::Received& received);

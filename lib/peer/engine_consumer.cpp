@@ -66,18 +66,33 @@ void Engine::add_consumer(const std::shared_ptr<InStream>& stream) {
     }
 }
 
-void Engine::remove_consumer(const InStream& stream) {
-    for (const auto& [channel, link] : links_) {
-        if (!link->up()) continue;
-        for (const auto& consumer : consumers_) {
-            if (consumer->stream.get() == &stream) send(*link, 0, wire::Unwant{consumer->want});
+bool Engine::release_pulls(std::string_view queue) {
+    release_stopped_pulls();
+    return std::none_of(consumers_.begin(), consumers_.end(),
+                        [&](const auto& consumer) { return consumer->stream->queue() == queue; });
+}
+
+std::vector<std::shared_ptr<InStream>> Engine::pulls() const {
+    std::vector<std::shared_ptr<InStream>> streams;
+    for (const auto& consumer : consumers_) streams.push_back(consumer->stream);
+    return streams;
+}
+
+void Engine::release_stopped_pulls() {
+    std::erase_if(consumers_, [&](const std::unique_ptr<Consumer>& consumer) {
+        const InStream* stream = consumer->stream.get();
+        if (!stream->stopped() || closing_) return false;
+        if (!consumer->stream->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); })) return false;
+        for (const auto& [channel, link] : links_) {
+            if (!link->up()) continue;
+            send(*link, 0, wire::Unwant{consumer->want});
+            std::erase_if(link->incoming, [&](const auto& entry) { return entry.second.consumer == consumer.get(); });
         }
-        std::erase_if(link->incoming, [&](const auto& entry) { return entry.second.consumer->stream.get() == &stream; });
-    }
-    for (const auto& [id, session] : sessions_) {
-        std::erase_if(session->sources, [&](const auto& entry) { return entry.second.stream == &stream; });
-    }
-    std::erase_if(consumers_, [&](const auto& consumer) { return consumer->stream.get() == &stream; });
+        for (const auto& [id, session] : sessions_) {
+            std::erase_if(session->sources, [&](const auto& entry) { return entry.second.stream == stream; });
+        }
+        return true;
+    });
 }
 
 void Engine::send_wants(LinkState& link, const Consumer& consumer) {
@@ -277,6 +292,7 @@ void Engine::flush_pull(Consumer& consumer) {
 }
 
 void Engine::tick_consumers() {
+    release_stopped_pulls();
     for (const auto& consumer : consumers_) {
         consumer->stream->with_inbox([&](delivery::Inbox& inbox) {
             if (now_ >= inbox.next_deadline()) inbox.tick(now_);

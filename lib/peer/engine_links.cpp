@@ -297,9 +297,7 @@ void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Rece
                 end_session(session, false, bye.text.empty() ? "closed by the other side" : bye.text);
             },
             [&](const wire::Want& want) { on_want(link, want); },
-            [&](const wire::Unwant& unwant) {
-                std::erase_if(link.wants, [&](const auto& entry) { return entry.second == unwant.handle; });
-            },
+            [&](const wire::Unwant& unwant) { on_unwant(link, unwant); },
             [&](const wire::Offer& offer) { on_offer(link, handle, offer); },
             [&](const wire::Unoffer&) { on_unoffer(link, handle); },
             [&](const wire::State& state) {

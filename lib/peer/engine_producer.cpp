@@ -164,6 +164,21 @@ void Engine::on_want(LinkState& link, const wire::Want& want) {
     if (it != producers_by_name_.end()) offer(link, want.handle, *it->second);
 }
 
+void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
+    std::erase_if(link.wants, [&](const auto& entry) { return entry.second == unwant.handle; });
+    // It has nothing left to settle: whatever is still leased to it never came to it.
+    std::erase_if(link.outgoing, [&](const auto& entry) {
+        const Outgoing& outgoing = entry.second;
+        if (outgoing.want != unwant.handle) return false;
+        Producer& producer = *outgoing.producer;
+        producer.group.remove_consumer(outgoing.consumer, false, now_);
+        producer.consumers.erase(outgoing.consumer);
+        link.session->consumes.erase(producer.stream.get());
+        pump(producer);
+        return true;
+    });
+}
+
 void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     for (const auto& [handle, outgoing] : link.outgoing) {
         if (outgoing.producer == &producer) return;  // wanted twice over one link: one consumer
@@ -179,7 +194,7 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
         producer.group.resume_consumer(known->second, now_);
     }
     producer.consumers[known->second] = {&session, handle};
-    link.outgoing[handle] = Outgoing{&producer, known->second, 0, {}};
+    link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}};
     producer.announced_ready = producer.announced_ready || producer.group.ready();
     send(link, handle, wire::Offer{want, producer.stream->config().id, to_wire(producer.stream->config().durability),
                                    producer.announced_ready, producer.group.stats().depth});

@@ -34,6 +34,7 @@ struct Session {
 struct Outgoing {
     Producer* producer = nullptr;
     delivery::ConsumerId consumer = 0;
+    std::uint32_t want = 0;           ///< their handle in WANT
     std::uint32_t grant_messages = 0;
     std::vector<wire::HeldRun> held;  ///< gathered until HELD says done
 };

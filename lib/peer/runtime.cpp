@@ -269,6 +269,10 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
         throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
                                                   "\" is pulled by this peer already: share that Pull between threads");
     }
+    if (!with_engine([&](Engine& engine) { return engine.release_pulls(queue); })) {
+        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
+                                                  "\": messages of an earlier Pull of this peer are still unsettled");
+    }
     delivery::InboxOptions inbox;
     inbox.prefetch = options.prefetch;
     inbox.prefetch_bytes = options.prefetch_bytes;
@@ -284,18 +288,9 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
 void Runtime::close_pull(const std::shared_ptr<InStream>& stream) {
     stream->stop();
     const std::lock_guard lock(streams_mutex_);
-    if (closed_) return;
-    // What is in handlers is still settled through the engine; the name is free again once nothing is.
-    retired_pulls_.push_back(stream);
-    pulls_.erase(stream->queue());
-    with_engine([&](Engine& engine) {
-        std::erase_if(retired_pulls_, [&](const std::shared_ptr<InStream>& retired) {
-            const bool drained =
-                retired->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); });
-            if (drained) engine.remove_consumer(*retired);
-            return drained;
-        });
-    });
+    // What is in handlers is still settled through the engine, which lets go of the stream afterwards.
+    const auto it = pulls_.find(stream->queue());
+    if (it != pulls_.end() && it->second == stream) pulls_.erase(it);
 }
 
 }  // namespace peermq::detail

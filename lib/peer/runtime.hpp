@@ -127,7 +127,6 @@ private:
     std::map<std::string, std::shared_ptr<OutStream>, std::less<>> pushes_;
     std::map<std::string, PushOptions, std::less<>> push_options_;  ///< of those that were asked for
     std::map<std::string, std::shared_ptr<InStream>, std::less<>> pulls_;
-    std::vector<std::shared_ptr<InStream>> retired_pulls_;  ///< stopped, some still in handlers
     bool closed_ = false;
     bool close_result_ = true;
     std::atomic<std::uint64_t> damage_{0};

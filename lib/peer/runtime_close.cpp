@@ -24,15 +24,15 @@ std::string_view to_string(Durability durability) {
 
 bool Runtime::close(base::Duration timeout) {
     std::vector<std::shared_ptr<OutStream>> pushes;
-    std::vector<std::shared_ptr<InStream>> pulls;
     {
         const std::lock_guard lock(streams_mutex_);
         if (closed_) return close_result_;
         closed_ = true;
         for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
-        for (const auto& [name, stream] : pulls_) pulls.push_back(stream);
-        pulls.insert(pulls.end(), retired_pulls_.begin(), retired_pulls_.end());
     }
+    // Also those whose Pull is gone but whose messages are still in somebody's hands.
+    const std::vector<std::shared_ptr<InStream>> pulls =
+        with_engine([](const Engine& engine) { return engine.pulls(); });
     const base::Time deadline = base::after(clock_.now(), timeout);
     const auto wait_until = [&](const std::function<bool()>& condition) {
         std::mutex mutex;
@@ -48,7 +48,7 @@ bool Runtime::close(base::Duration timeout) {
     // What lies only in memory has no second chance; what is stored is safe already.
     bool clean = wait_until([&] {
         return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
-            return stream->stored() ||
+            return stream->stored() || stream->config().kind == spool::StreamKind::dead ||
                    with_engine([&](Engine& engine) { return engine.group(*stream).stats().depth == 0; });
         });
     });

@@ -4,7 +4,7 @@
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
 #include "peermq/error.hpp"
-#include "properties.hpp"
+#include "push_pull/properties.hpp"
 #include "record/headers.hpp"
 
 namespace peermq {

@@ -2,7 +2,7 @@
 
 #include "base/limits.hpp"
 #include "peer/handles.hpp"
-#include "properties.hpp"
+#include "push_pull/properties.hpp"
 #include "record/headers.hpp"
 #include "record/record.hpp"
 
