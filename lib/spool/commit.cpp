@@ -91,6 +91,17 @@ bool LogSpool::fits(std::uint64_t bytes, bool reserve_use) const {
     return active_->used + bytes <= limit || active_->used == content_at_;
 }
 
+/// Messages never take the last room for what frees space: either the next segment is there already,
+/// or half of this one stays free.
+bool LogSpool::keep_reserve(std::uint64_t bytes) {
+    {
+        std::lock_guard lock(mutex_);
+        if (!prepared_.empty()) return true;
+    }
+    if (active_->used + bytes <= active_limit_ / 2) return true;
+    return !is_full(create_prepared(segment_bytes_));
+}
+
 CommitResult LogSpool::place(PendingBatch&& pending, bool reserve_use) {
     if (checkpoint_pending_) {
         if (const int error = write_checkpoint(); error != 0) {
@@ -102,6 +113,7 @@ CommitResult LogSpool::place(PendingBatch&& pending, bool reserve_use) {
         const CommitResult result = rotate(reserve_use);
         if (result != CommitResult::ok) return result;
     }
+    if (!reserve_use && !keep_reserve(pending.bytes())) return CommitResult::no_space;
     const std::uint64_t end = active_->used + pending.bytes();
     if (end > active_->file_bytes) {
         // Beyond what is preallocated: ask first, so that a full disk leaves nothing half written.
@@ -191,12 +203,12 @@ bool LogSpool::reserve_affordable() {
     }
     std::uint64_t free = 0;
     if (files_->free_bytes(free) == 0 && free >= 2 * segment_bytes_) return true;
-    return create_prepared() == 0;
+    return create_prepared(segment_bytes_) == 0;
 }
 
 CommitResult LogSpool::rotate(bool reserve_use) {
     int error = 0;
-    std::shared_ptr<Segment> next = take_prepared(error);
+    std::shared_ptr<Segment> next = take_prepared(reserve_use, error);
     if (!next) {
         // What frees space may go on in the segment at hand as long as the disk takes it.
         if (reserve_use) return CommitResult::ok;
@@ -222,7 +234,7 @@ CommitResult LogSpool::rotate(bool reserve_use) {
     return activate(std::move(next));
 }
 
-std::shared_ptr<Segment> LogSpool::take_prepared(int& error) {
+std::shared_ptr<Segment> LogSpool::take_prepared(bool reserve_use, int& error) {
     for (;;) {
         std::shared_ptr<Segment> next;
         {
@@ -238,15 +250,16 @@ std::shared_ptr<Segment> LogSpool::take_prepared(int& error) {
             (void)files_->remove({next->name});
             continue;
         }
-        error = create_prepared();
+        error = create_prepared(segment_bytes_);
+        if (is_full(error) && reserve_use) error = create_prepared(limits::segment_bytes_min);
         if (error != 0) return nullptr;
     }
 }
 
-int LogSpool::create_prepared() {
+int LogSpool::create_prepared(std::uint64_t bytes) {
     const SegmentHeader header = new_header();
     std::shared_ptr<Segment> segment;
-    const int error = files_->create_segment(header, {}, segment_bytes_, segment);
+    const int error = files_->create_segment(header, {}, bytes, segment);
     std::lock_guard lock(mutex_);
     std::erase(creating_, header.number);
     if (error != 0) return error;
@@ -429,7 +442,7 @@ CommitResult LogSpool::relocate(const std::string& what, int error, PendingBatch
         segment.sealed = false;
     }
     int create_error = 0;
-    std::shared_ptr<Segment> next = take_prepared(create_error);
+    std::shared_ptr<Segment> next = take_prepared(true, create_error);
     if (!next) return fail(reason + "; a new file failed too: " + errno_text(create_error));
     {
         std::lock_guard lock(mutex_);

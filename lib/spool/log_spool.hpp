@@ -108,8 +108,9 @@ private:
     void note_appended(const PendingBatch& pending, const BatchHead& head);
     void note_changes(const PendingBatch& pending);
     [[nodiscard]] CommitResult rotate(bool reserve_use);
-    [[nodiscard]] std::shared_ptr<Segment> take_prepared(int& error);
-    [[nodiscard]] int create_prepared();
+    [[nodiscard]] std::shared_ptr<Segment> take_prepared(bool reserve_use, int& error);
+    [[nodiscard]] int create_prepared(std::uint64_t bytes);
+    [[nodiscard]] bool keep_reserve(std::uint64_t bytes);
     [[nodiscard]] bool reserve_affordable();
     [[nodiscard]] int seal();
     [[nodiscard]] CommitResult activate(std::shared_ptr<Segment> next);

@@ -130,7 +130,7 @@ bool LogSpool::prepare() {
         std::lock_guard lock(mutex_);
         if (!prepared_.empty() || clock_.now() < prepare_after_) return false;
     }
-    const int error = create_prepared();
+    const int error = create_prepared(segment_bytes_);
     if (error == 0) return false;
     std::lock_guard lock(mutex_);
     prepare_after_ = base::after(clock_.now(), limits::free_space_check_interval);

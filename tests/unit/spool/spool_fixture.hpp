@@ -3,6 +3,7 @@
 /// A spool on the fake disk, and short ways to write to it, read from it and look at it.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
