@@ -25,7 +25,8 @@ CommitResult LogSpool::write(const Batch& batch) {
     if (!failure().empty() || closed_) return CommitResult::failed;
     if (batch.empty()) return CommitResult::ok;
     bool reserve_use = true;
-    const CommitResult result = place(make_pending(batch, reserve_use), reserve_use);
+    PendingBatch pending = make_pending(batch, reserve_use);
+    const CommitResult result = place(std::move(pending), reserve_use);
     if (result != CommitResult::ok) return result;
     {
         std::lock_guard lock(mutex_);
