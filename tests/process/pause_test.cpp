@@ -1,0 +1,172 @@
+/// Processes that stop for a while, are asked to end, or abort.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <string>
+
+#include "effort.hpp"
+#include "scene.hpp"
+#include "support/seeded_random.hpp"
+
+namespace peermq::test {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kLeaseMs = 6000;  // the shortest there is
+
+SceneOptions options(std::uint64_t seed) {
+    SceneOptions options;
+    options.seed = seed;
+    options.producer = {"lease_ms=" + std::to_string(kLeaseMs), "level=os", "burst=8"};
+    // Work of some length, so that stops hit handlers, and few odd settlements.
+    options.worker = {"prefetch=32", "work_us=4000", "odd_per_mille=0"};
+    return options;
+}
+
+/// Started with `workers`, each of which has handled something.
+[[nodiscard]] bool begin(Scene& scene, std::size_t workers) {
+    scene.start_producer();
+    for (std::size_t i = 0; i < workers; ++i) scene.add_worker();
+    return scene.until("every worker works", 60s, [&] {
+        for (std::size_t i = 0; i < scene.workers(); ++i) {
+            if (scene.worker(i).deliveries < 5) return false;
+        }
+        return true;
+    });
+}
+
+std::size_t count(Scene& scene, std::string_view kind, int process) {
+    const auto& events = scene.ledger().events();
+    return static_cast<std::size_t>(std::count_if(
+        events.begin(), events.end(),
+        [&](const LedgerEvent& event) { return event.kind == kind && event.process == process; }));
+}
+
+TEST(Pause, OfAWorkerBeyondItsLeaseRefusesStaleAcksAndReportsThem) {
+    const std::uint64_t seed = run_seed(31);
+    const std::string replay = replay_command(seed, "Pause.OfAWorkerBeyond*");
+    SCOPED_TRACE(replay);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    const int rounds = by_effort(1, 2, 20);
+    for (int i = 0; i < rounds; ++i) {
+        Actor& stopped = scene.worker(0);
+        stopped.child->signal(SIGSTOP);
+        const std::uint64_t elsewhere = scene.worker(1).deliveries;
+        scene.listen(milliseconds(kLeaseMs) + 2500ms);
+        EXPECT_GT(scene.worker(1).deliveries, elsewhere + 20) << scene.state();
+        stopped.child->signal(SIGCONT);
+        const std::uint64_t before = stopped.deliveries;
+        ASSERT_TRUE(scene.until("the worker works again", 60s,
+                                [&] { return stopped.deliveries > before + 40; }));
+    }
+    ASSERT_TRUE(scene.drain(60s));
+    const std::size_t refused = count(scene, "refused", scene.worker(0).process);
+    EXPECT_EQ(scene.worker(0).reported, refused);
+    scene.end();
+    scene.expect_kept(replay);
+}
+
+TEST(Pause, OfAWorkerWithinItsLeaseRepeatsNothingWithoutFlag) {
+    const std::uint64_t seed = run_seed(32);
+    const std::string replay = replay_command(seed, "Pause.OfAWorkerWithin*");
+    SCOPED_TRACE(replay);
+    SeededRandom random(seed);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    const int rounds = by_effort(1, 4, 60);
+    for (int i = 0; i < rounds; ++i) {
+        Actor& stopped = scene.worker(random.below(2));
+        stopped.child->signal(SIGSTOP);
+        scene.listen(milliseconds(random.between(200, 4500)));
+        stopped.child->signal(SIGCONT);
+        const std::uint64_t before = stopped.deliveries;
+        ASSERT_TRUE(scene.until("the worker works again", 60s,
+                                [&] { return stopped.deliveries > before + 10; }));
+    }
+    ASSERT_TRUE(scene.drain(60s));
+    scene.end();
+    scene.expect_kept(replay);
+}
+
+TEST(Pause, OfAProducerLosesNothing) {
+    const std::uint64_t seed = run_seed(33);
+    const std::string replay = replay_command(seed, "Pause.OfAProducer*");
+    SCOPED_TRACE(replay);
+    SeededRandom random(seed);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    const int rounds = by_effort(1, 3, 40);
+    for (int i = 0; i < rounds; ++i) {
+        scene.producer().child->signal(SIGSTOP);
+        scene.listen(milliseconds(random.between(500, kLeaseMs + 1500)));
+        scene.producer().child->signal(SIGCONT);
+        const std::uint64_t before = scene.worker(0).deliveries;
+        ASSERT_TRUE(scene.until("a worker works again", 60s,
+                                [&] { return scene.worker(0).deliveries > before + 10; }));
+    }
+    ASSERT_TRUE(scene.drain(60s));
+    scene.end();
+    scene.expect_kept(replay);
+}
+
+TEST(Terminate, ClosesWorkersAndProducersInTimeAndLosesNothing) {
+    const std::uint64_t seed = run_seed(34);
+    const std::string replay = replay_command(seed, "Terminate.*");
+    SCOPED_TRACE(replay);
+    SeededRandom random(seed);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    const int rounds = by_effort(2, 10, 100);
+    for (int i = 0; i < rounds && !HasFailure(); ++i) {
+        scene.listen(milliseconds(random.below(200)));
+        const std::size_t worker = random.below(2);
+        const auto asked = TestClock::now();
+        if (random.below(2) == 0) {
+            scene.end_one(scene.worker(worker), SIGTERM);
+            scene.restart_worker(worker);
+        } else {
+            scene.end_one(scene.producer(), SIGTERM);
+            scene.start_producer();
+        }
+        EXPECT_LT(TestClock::now() - asked, 27s);
+    }
+    ASSERT_FALSE(HasFailure()) << scene.state();
+    ASSERT_TRUE(scene.until_ready(scene.producer()));
+    ASSERT_TRUE(scene.drain(60s));
+    scene.end();
+    scene.expect_kept(replay);
+}
+
+TEST(Abort, OfEitherSideLosesNothing) {
+    const std::uint64_t seed = run_seed(35);
+    const std::string replay = replay_command(seed, "Abort.*");
+    SCOPED_TRACE(replay);
+    SeededRandom random(seed);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    const int rounds = by_effort(2, 10, 100);
+    for (int i = 0; i < rounds && !HasFailure(); ++i) {
+        scene.listen(milliseconds(random.below(300)));
+        if (random.below(2) == 0) {
+            const std::size_t worker = random.below(2);
+            scene.kill(scene.worker(worker), SIGABRT);
+            scene.restart_worker(worker);
+        } else {
+            scene.kill(scene.producer(), SIGABRT);
+            scene.start_producer();
+        }
+        ASSERT_TRUE(scene.until_ready(scene.producer()));
+    }
+    ASSERT_FALSE(HasFailure()) << scene.state();
+    ASSERT_TRUE(scene.drain(60s));
+    scene.end();
+    scene.expect_kept(replay);
+}
+
+}  // namespace
+}  // namespace peermq::test
