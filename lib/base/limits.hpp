@@ -76,8 +76,14 @@ inline constexpr std::uint32_t idle_share_divisor = 8;
 inline constexpr std::size_t refused_kept_max = 4096;
 /// Producers that are gone and of which nothing is held, kept in case they return.
 inline constexpr std::size_t gone_sources_max = 1024;
-/// The durable hand-out mark moves ahead in blocks of this many messages.
-inline constexpr std::uint64_t handout_mark_block = 65536;
+/// The durable hand-out mark moves ahead in blocks of so many messages.
+/// It follows the rate: after a restart everything up to the mark waits for its holders and is flagged
+/// redelivered, so a slow queue must not run far ahead, and a fast one must not wait for the disk.
+inline constexpr std::uint64_t handout_mark_block_min = 256;
+inline constexpr std::uint64_t handout_mark_block_max = 65536;
+/// Asked for again within the first span, the block doubles; after more than the second, it halves.
+inline constexpr auto handout_mark_soon = 50ms;
+inline constexpr auto handout_mark_late = 500ms;
 /// A consumer that was asked to give messages back is not asked again within this time.
 inline constexpr auto recall_wait = 1s;
 /// Runs settled by one consumer and not yet confirmed to it that the producer remembers.
@@ -111,7 +117,7 @@ static_assert(chunk_bytes <= commit_bytes_max);
 static_assert(suspect_after >= 2 * heartbeat_interval);
 static_assert(lease_duration > suspect_after + resume_grace);
 static_assert(link_window_bytes_min >= 2 * batch_bytes_max);
-static_assert(handout_mark_block % 2 == 0);
+static_assert(handout_mark_block_min % 2 == 0 && handout_mark_block_min <= handout_mark_block_max);
 static_assert(gate_margin < resume_grace - heartbeat_interval);
 
 }  // namespace peermq::base::limits

@@ -39,6 +39,7 @@ public:
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
     [[nodiscard]] Seq mark_wanted() const;
+    void adapt_mark_block() const;
     void mark_stored(Seq mark);
     [[nodiscard]] GroupStats stats() const;
     [[nodiscard]] bool settled(Seq seq) const { return seq <= floor_ || above_.contains(seq); }
@@ -217,6 +218,8 @@ private:
 
     Seq mark_ = 0;
     mutable Seq mark_asked_ = 0;
+    mutable Seq mark_block_ = base::limits::handout_mark_block_min;
+    mutable Time mark_asked_at_{};
     std::uint64_t lease_counter_ = 0;
     std::uint64_t turn_ = 0;
     bool paused_ = false;

@@ -7,6 +7,16 @@
 
 namespace peermq::delivery {
 
+namespace {
+
+/// The first `count` seqs of `run`, or all of it.
+Run first_of(Run run, std::uint64_t count) {
+    if (run.count() > count) run.last = run.first + count - 1;
+    return run;
+}
+
+}  // namespace
+
 void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark,
                           std::vector<Facts::Retry> retries, Time now, base::WallTime wall_now) {
     note_time(now, wall_now);
@@ -97,8 +107,7 @@ std::uint64_t Group::Impl::drop_oldest(std::uint64_t count) {
         const bool leave =
             it->second.state == SpanState::leased || it->second.state == SpanState::dying;
         if (!leave) {
-            Run part = SpanTable::run(it);
-            part.last = std::min(part.last, part.first + (count - dropped) - 1);
+            const Run part = first_of(SpanTable::run(it), count - dropped);
             it = spans_.isolate(it, part);
             dropped += part.count();
         }
@@ -108,9 +117,9 @@ std::uint64_t Group::Impl::drop_oldest(std::uint64_t count) {
     }
     const Seq fresh_first = std::max(cursor_, floor_) + 1;
     if (fresh_first > end_ || dropped == count) return dropped;
-    for (Run part : above_.gaps({fresh_first, end_})) {
+    for (const Run gap : above_.gaps({fresh_first, end_})) {
         if (dropped == count) break;
-        if (part.count() > count - dropped) part.last = part.first + (count - dropped) - 1;
+        const Run part = first_of(gap, count - dropped);
         dropped += part.count();
         mark_settled(part);
         cursor_ = part.last;
@@ -133,16 +142,24 @@ void Group::Impl::dead_stored(Seq seq) {
 
 Seq Group::Impl::mark_wanted() const {
     if (mark_asked_ > mark_) return mark_asked_;
-    if (!options_.durable || paused_ || cursor_ + base::limits::handout_mark_block / 2 <= mark_) {
-        return 0;
-    }
+    if (!options_.durable || paused_ || cursor_ + mark_block_ / 2 <= mark_) return 0;
     for (const Consumer* consumer : consumers_.all()) {
         if (consumer->serving() && consumer->free() > 0) {
-            mark_asked_ = cursor_ + base::limits::handout_mark_block;
+            adapt_mark_block();
+            mark_asked_ = cursor_ + mark_block_;
             return mark_asked_;
         }
     }
     return 0;
+}
+
+void Group::Impl::adapt_mark_block() const {
+    const Duration since = now_ - mark_asked_at_;
+    if (mark_asked_ != 0 && since < base::limits::handout_mark_soon) mark_block_ *= 2;
+    if (since > base::limits::handout_mark_late) mark_block_ /= 2;
+    mark_block_ = std::clamp(mark_block_, base::limits::handout_mark_block_min,
+                             base::limits::handout_mark_block_max);
+    mark_asked_at_ = now_;
 }
 
 void Group::Impl::mark_stored(Seq mark) { mark_ = std::max(mark_, mark); }

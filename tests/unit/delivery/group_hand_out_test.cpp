@@ -279,18 +279,18 @@ TEST(GroupMark, HoldsFreshMessagesUntilTheMarkIsStored) {
     EXPECT_EQ(rig.group.mark_wanted(), 0U);
     rig.consumer(1, 100);
     EXPECT_TRUE(rig.give().empty());
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block);
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
     rig.group.mark_stored(4);
     EXPECT_EQ(rig.give_one().run, (Seqs{1, 4}));
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block);
-    rig.group.mark_stored(base::limits::handout_mark_block);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
+    rig.group.mark_stored(base::limits::handout_mark_block_min);
     EXPECT_EQ(rig.group.mark_wanted(), 0U);
     EXPECT_EQ(rig.give_one().run, (Seqs{5, 10}));
 }
 
 TEST(GroupMark, AsksForTheNextBlockWhenHalfIsUsed) {
-    constexpr Seq kBlock = base::limits::handout_mark_block;
+    constexpr Seq kBlock = base::limits::handout_mark_block_min;
     Rig rig(durable());
     rig.records.slice_max = kBlock;
     rig.consumer(1, kBlock);
@@ -301,6 +301,23 @@ TEST(GroupMark, AsksForTheNextBlockWhenHalfIsUsed) {
     rig.group.append(kBlock / 2 + 1);
     rig.give(1U << 30, 1U << 30);
     EXPECT_EQ(rig.group.mark_wanted(), kBlock / 2 + 1 + kBlock);
+}
+
+TEST(GroupMark, BlockFollowsTheRate) {
+    constexpr Seq kBlock = base::limits::handout_mark_block_min;
+    Rig rig(durable());
+    rig.records.slice_max = kBlock;
+    rig.consumer(1, 1000 * kBlock);
+    rig.group.append(1000 * kBlock);
+    rig.give();
+    EXPECT_EQ(rig.group.mark_wanted(), kBlock);
+    rig.group.mark_stored(kBlock);
+    rig.give(1U << 30, 1U << 30);
+    EXPECT_EQ(rig.group.mark_wanted(), kBlock + 2 * kBlock);  // at once: twice as far
+    rig.group.mark_stored(3 * kBlock);
+    rig.pass(1s);
+    rig.give(1U << 30, 1U << 30);
+    EXPECT_EQ(rig.group.mark_wanted(), 3 * kBlock + kBlock);  // a second later: half as far
 }
 
 TEST(GroupRecall, AsksBackHalfOfTheExcessForAnIdleConsumer) {
