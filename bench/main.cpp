@@ -14,6 +14,7 @@
 #include "environment.hpp"
 #include "processes.hpp"
 #include "report.hpp"
+#include "rounds.hpp"
 #include "usage.hpp"
 
 namespace peermq::bench {
@@ -97,6 +98,7 @@ int run_benches(const Arguments& arguments) {
         progress(std::string(bench.name) + ": " + bench.summary);
         try {
             bench.run(arguments.settings, report);
+            report.rounds(bench.name, take_round_count());
         } catch (const Interrupted&) {
             throw;
         } catch (const std::exception& error) {

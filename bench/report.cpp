@@ -174,6 +174,18 @@ void Report::throughput(nlohmann::ordered_json identity, const Line& line) const
     object(identity);
 }
 
+void Report::rounds(const std::string& bench, const RoundCount& count) const {
+    if (count.disturbed == 0) return;
+    object({{"bench", "disturbed_rounds"},
+            {"of", bench},
+            {"rounds", count.taken},
+            {"disturbed", count.disturbed}});
+    if (settings_.json) return;
+    std::cout << "  doubtful: other programs disturbed " << count.disturbed << " of " << count.taken
+              << " rounds\n"
+              << std::flush;
+}
+
 void Report::object(const nlohmann::ordered_json& object) const {
     if (settings_.json) std::cout << object.dump() << '\n' << std::flush;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rounds.hpp"
 #include "settings.hpp"
 #include "statistics.hpp"
 
@@ -51,6 +52,8 @@ public:
                const std::vector<Line>& lines, const std::string& note = {}) const;
     /// For --json; completes `identity` (bench, size, level ...) with what `line` says.
     void throughput(nlohmann::ordered_json identity, const Line& line) const;
+    /// Says so when rounds of a bench were disturbed by other programs.
+    void rounds(const std::string& bench, const RoundCount& count) const;
     /// For --json: any other object, as it is.
     void object(const nlohmann::ordered_json& object) const;
 

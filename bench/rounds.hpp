@@ -1,31 +1,47 @@
 #pragma once
 
-/// Rounds that other programs disturbed are taken again.
+/// Rounds that other programs disturbed are taken again, and told of when that did not help.
 
-#include <cstdio>
+#include <cstdint>
+#include <optional>
+#include <utility>
 
-#include "report.hpp"
 #include "settings.hpp"
 #include "usage.hpp"
 
 namespace peermq::bench {
 
-/// Share of one core that others may use during a round before it counts as disturbed.
+/// Cores that others may use during a round before it counts as disturbed.
 inline constexpr double kForeignCoresMax = 0.15;
 inline constexpr int kAttemptsMax = 3;
 
-/// Calls `measure` until a call was undisturbed, at most three times; the last result counts.
+/// Since the last call of take_round_count().
+struct RoundCount {
+    std::uint64_t taken = 0;
+    /// Of those, the ones disturbed in all attempts: their figures are doubtful.
+    std::uint64_t disturbed = 0;
+};
+[[nodiscard]] RoundCount take_round_count();
+
+/// Returns as soon as other programs leave the machine alone, after a few seconds in any case.
+void wait_for_quiet();
+
+/// Tells on stderr that a round was disturbed, and counts the round when it is `final`.
+void note_round(double foreign_cores, bool final);
+
+/// Calls `measure` until a call was undisturbed, at most three times; the least disturbed counts.
 template <typename Measure>
 auto undisturbed(const Settings& settings, const Measure& measure) {
+    std::optional<std::pair<double, decltype(measure())>> best;
     for (int attempt = 1;; ++attempt) {
+        if (!settings.quick) wait_for_quiet();
         const Disturbance disturbance;
         auto result = measure();
         const double cores = disturbance.foreign_cores();
-        if (settings.quick || cores <= kForeignCoresMax || attempt == kAttemptsMax) return result;
-        char text[96];
-        std::snprintf(text, sizeof text, "  disturbed: other programs used %.2f cores; again",
-                      cores);
-        progress(text);
+        if (!best || cores < best->first) best.emplace(cores, std::move(result));
+        const bool final = settings.quick || cores <= kForeignCoresMax || attempt == kAttemptsMax;
+        note_round(final ? best->first : cores, final);
+        if (final) return best->second;
     }
 }
 
