@@ -515,7 +515,11 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     record::encode_headers(headers, encoded);
     letter.headers = base::as_bytes(encoded);
     letter.flags = 0;
-    (void)producer.dead_letters->append(letter, WhenFull::never_full);
+    try {
+        (void)producer.dead_letters->append(letter, WhenFull::never_full);
+    } catch (const Error&) {
+        return true;  // the spool has failed or is closed: the message stays, unsettled, for the next opening
+    }
     if (stored) {
         const std::uint64_t ticket = commits_->add_changes({settled_change(stream, {dead.seq, dead.seq})},
                                                            {producer.dead_letters}, true);

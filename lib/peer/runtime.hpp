@@ -89,6 +89,8 @@ private:
     void kick();
     /// One turn of the engine, in the owner role; true when the sockets have more already.
     bool step();
+    /// The same for threads of our own, which no exception may leave: it becomes an event.
+    bool guarded_step();
     void wait_for_sockets(base::Time deadline);
     bool become_driver();
     void leave_driving();

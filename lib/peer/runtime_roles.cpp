@@ -99,6 +99,11 @@ void Runtime::leave_driving() {
 bool Runtime::drive(const std::function<bool()>& done, base::Time deadline) {
     check_process();
     if (!become_driver()) return false;
+    struct Leave {
+        Runtime& runtime;
+        ~Leave() { runtime.leave_driving(); }
+    };
+    const Leave leave{*this};
     while (true) {
         bool more = false;
         {
@@ -108,8 +113,19 @@ bool Runtime::drive(const std::function<bool()>& done, base::Time deadline) {
         if (stopping_ || done() || clock_.now() >= deadline) break;
         if (!more) wait_for_sockets(deadline);
     }
-    leave_driving();
     return true;
+}
+
+bool Runtime::guarded_step() {
+    try {
+        const std::lock_guard role(role_);
+        return step();
+    } catch (const std::exception& error) {
+        // Nothing may leave a thread of ours. What failed is tried again with the next turn.
+        events_.emit({EventKind::io_error, "", "", 1, std::string("a turn of the peer failed: ") + error.what()});
+        std::this_thread::sleep_for(kVacancy);
+        return false;
+    }
 }
 
 void Runtime::run_background() {
@@ -132,7 +148,7 @@ void Runtime::run_background() {
             background_looking_.store(false);
             if (work_pending_.load() && !stopping_) {
                 lock.unlock();
-                nudge();
+                (void)guarded_step();
                 lock.lock();
             }
             continue;
@@ -140,12 +156,7 @@ void Runtime::run_background() {
         driver_ = Driver::background;
         while (!stopping_ && !application_wants_) {
             lock.unlock();
-            bool more = false;
-            {
-                const std::lock_guard role(role_);
-                more = step();
-            }
-            if (!more) wait_for_sockets(base::kNever);
+            if (!guarded_step()) wait_for_sockets(base::kNever);
             lock.lock();
         }
         driver_ = Driver::nobody;
@@ -157,7 +168,11 @@ void Runtime::run_keeper() {
     std::unique_lock lock(keeper_mutex_);
     while (!stopping_) {
         lock.unlock();
-        while (spool_->maintain() && !stopping_) {
+        try {
+            while (spool_->maintain() && !stopping_) {
+            }
+        } catch (const std::exception& error) {
+            events_.emit({EventKind::io_error, "", "", 1, std::string("upkeep of the spool failed: ") + error.what()});
         }
         lock.lock();
         if (stopping_ || spool_->maintenance_due()) continue;
@@ -216,7 +231,11 @@ void Runtime::check_process() const {
 
 void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) {
     engine_->notifications().committed(streams, ticket);
-    nudge();
+    try {
+        nudge();
+    } catch (const std::exception& error) {
+        events_.emit({EventKind::io_error, "", "", 1, std::string("a turn of the peer failed: ") + error.what()});
+    }
     if (spool_->maintenance_due()) {
         const std::lock_guard lock(keeper_mutex_);
         keeper_wanted_.notify_one();
