@@ -1,0 +1,506 @@
+#include "sim/process.hpp"
+
+#include <algorithm>
+
+#include "base/limits.hpp"
+#include "peer/in_batch.hpp"
+#include "record/record.hpp"
+
+namespace peermq::sim {
+namespace {
+
+using namespace std::chrono_literals;
+namespace limits = base::limits;
+
+constexpr std::uint64_t kBurstMax = 8;
+constexpr std::size_t kSmallBytesMax = 300;
+constexpr std::size_t kLargeBytesMin = 140'000;
+constexpr std::size_t kLargeBytesMax = 300'000;
+constexpr Duration kCommitTakesMax = 3ms;
+constexpr Duration kMaintainMax = 50ms;
+/// What an orderly pull does within a millisecond.
+constexpr Duration kFlushWait = 300us;
+/// After the faults, handlers end soon.
+constexpr Duration kCalmWorkMax = 20ms;
+
+EventKind event_of(delivery::SettleKind kind) {
+    switch (kind) {
+        case delivery::SettleKind::ack: return EventKind::ack;
+        case delivery::SettleKind::nack: return EventKind::nack;
+        case delivery::SettleKind::reject: return EventKind::reject;
+        default: return EventKind::release;
+    }
+}
+
+}  // namespace
+
+Duration Process::draw(Duration most) {
+    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+}
+
+// --- a turn --------------------------------------------------------------------------------------
+
+void Process::run(Time now) {
+    ++turns_;
+    node_.clock.advance_to(now);
+    engine_->set_now(node_.clock.now(), node_.clock.wall_now());
+    // Threads of the application may look before anybody has read the sockets.
+    if (random_.below(4) == 0) {
+        for (Pull& pull : pulls_) start(pull);
+    }
+    transport_.tick(node_.clock.now(), *engine_);
+    take_mail();
+    lapse_the_silent();
+    for (Push& push : pushes_) post(push);
+    for (Pull& pull : pulls_) finish(pull);
+    step();
+    commit_if_due();
+    maintain_if_due();
+    step();
+    for (Pull& pull : pulls_) learn_outcomes(pull);
+    for (Pull& pull : pulls_) start(pull);
+}
+
+void Process::step() {
+    const Time now = node_.clock.now();
+    const bool due = engine_->next_deadline() <= now;
+    if (!engine_due_ && !due && flush_at_ > now) return;
+    if (flush_at_ <= now) flush_at_ = base::kNever;
+    engine_due_ = false;
+    outcomes_due_ = true;
+    engine_->step();
+    for (Push& push : pushes_) collect_receipts(push);
+}
+
+void Process::take_mail() {
+    while (!mailbox_.empty()) {
+        NetworkEvent event = std::move(mailbox_.front());
+        mailbox_.pop_front();
+        engine_due_ = true;
+        recorder_.mix(event.end + (static_cast<std::uint64_t>(event.kind) << 32) +
+                      (event.frame.head.size() << 40));
+        transport_.take(std::move(event), *engine_);
+    }
+}
+
+Time Process::next_wake() {
+    const Time now = node_.clock.now();
+    Time next = std::min({engine_->next_deadline(), transport_.next_deadline(), flush_at_, commit_at_});
+    if (engine_due_) next = now;
+    if (commits_) {
+        if (commit_at_ == base::kNever) {
+            const Time due = commits_->due();
+            if (due != base::kNever) {
+                commit_at_ = base::after(std::max(due, now), draw(kCommitTakesMax));
+                next = std::min(next, commit_at_);
+            }
+        }
+        next = std::min(next, maintain_at_);
+    }
+    for (const Push& push : pushes_) {
+        if (node_.left[push.index] > 0 && !closing_) next = std::min(next, push.next_burst);
+    }
+    for (const Pull& pull : pulls_) {
+        for (const Work& work : pull.running) next = std::min(next, work.done_at);
+    }
+    return std::max(next, now + 10us);
+}
+
+void Process::commit_if_due() {
+    if (!commits_ || broken_ || commit_at_ > node_.clock.now()) return;
+    commit_at_ = base::kNever;
+    node_.wrote = true;
+    (void)commits_->try_commit();
+}
+
+void Process::maintain_if_due() {
+    if (!spool_ || maintain_at_ > node_.clock.now()) return;
+    maintain_at_ = base::after(node_.clock.now(), kMaintainMax + draw(kMaintainMax));
+    if (spool_->maintenance_due()) (void)spool_->maintain();
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+void Process::post(Push& push) {
+    std::uint32_t& left = node_.left[push.index];
+    if (left == 0 || closing_ || push.next_burst > node_.clock.now()) return;
+    for (std::uint64_t burst = 1 + random_.below(kBurstMax); burst > 0 && left > 0; --burst) {
+        --left;
+        post_one(push);
+    }
+    push.next_burst = base::after(node_.clock.now(), draw(push.plan->gap_max));
+}
+
+void Process::post_one(Push& push) {
+    const std::uint64_t number = around_.next_message++;
+    std::size_t bytes = random_.below(kSmallBytesMax);
+    if (random_.chance(push.plan->large)) {
+        bytes = random_.between(kLargeBytesMin, kLargeBytesMax);
+        recorder_.count(FaultKind::fragmented);
+    }
+    make_body(number, bytes, body_);
+    std::string key;
+    if (random_.chance(push.plan->keyed)) key = "k" + std::to_string(1 + random_.below(push.plan->keys));
+
+    Event event;
+    event.kind = EventKind::intend;
+    event.stream = recorder_.history().number_of(push.stream->config().id);
+    event.hash = number;
+    event.key = number_of_key(key);
+    recorder_.add(event);
+    const EpochNumber epoch = recorder_.history().number_of(push.stream->config().epoch);
+    recorder_.remember_epoch(number, epoch);
+    record::Record record;
+    record.key = key;
+    record.body = base::as_bytes(body_);
+    std::optional<base::Seq> seq;
+    try {
+        seq = push.stream->append(record, detail::WhenFull::return_nothing);
+    } catch (const Error& error) {
+        recorder_.note(node_.actor, std::string("not sent: ") + error.what());
+    }
+    if (!seq) {
+        recorder_.count(FaultKind::quota);
+        event.kind = EventKind::fail;
+        recorder_.add(event);
+        return;
+    }
+    push.receipts.push_back({*seq, number, event.key});
+    collect_receipts(push);
+}
+
+void Process::tell_durable(const Push& push, const Receipt& receipt) {
+    Event event;
+    event.kind = EventKind::durable;
+    event.stream = recorder_.history().number_of(push.stream->config().id);
+    event.epoch = recorder_.history().number_of(push.stream->config().epoch);
+    event.seq = receipt.seq;
+    event.hash = receipt.message;
+    event.key = receipt.key;
+    recorder_.add(event);
+}
+
+void Process::collect_receipts(Push& push) {
+    // At level os a receipt means less: what counts is written down when that is known.
+    base::Seq end = push.stream->handable_end();
+    if (push.plan->level == Durability::os) {
+        end = std::min(end, spool_->synced_end(push.stream->config().index));
+    }
+    while (!push.receipts.empty() && push.receipts.front().seq <= end) {
+        tell_durable(push, push.receipts.front());
+        push.receipts.pop_front();
+    }
+}
+
+void Process::record_end(bool power) {
+    if (spool_ && spool_->has_written()) node_.wrote = true;
+    for (Push& push : pushes_) {
+        if (push.plan->level != Durability::os) continue;
+        collect_receipts(push);
+        for (const Receipt& receipt : push.receipts) {
+            if (receipt.seq > push.stream->handable_end()) break;
+            if (!power) {
+                tell_durable(push, receipt);
+                continue;
+            }
+            Event lost;
+            lost.kind = EventKind::damaged;
+            lost.stream = recorder_.history().number_of(push.stream->config().id);
+            lost.epoch = recorder_.history().number_of(push.stream->config().epoch);
+            lost.seq = receipt.seq;
+            recorder_.add(lost);
+        }
+        push.receipts.clear();
+    }
+}
+
+// --- working -------------------------------------------------------------------------------------
+
+void Process::start(Pull& pull) {
+    const std::size_t handlers = closing_ ? 0 : pull.plan->handlers;
+    while (pull.running.size() < handlers) {
+        const std::optional<delivery::Item> item = pull.stream->receive(Duration::zero());
+        if (!item) return;
+        deliver(pull, *item);
+    }
+}
+
+void Process::deliver(Pull& pull, const delivery::Item& item) {
+    const auto& batch = *static_cast<const detail::InBatch*>(item.payload.get());
+    const record::Record record = record::parts(batch.record(item.payload_index));
+    Work work;
+    work.source = item.source;
+    work.stream = batch.stream;
+    work.lease = item.lease;
+    Event& event = work.name;
+    event.actor = node_.actor;
+    event.stream = recorder_.history().number_of(batch.stream);
+    event.epoch = recorder_.history().number_of(item.epoch);
+    event.seq = item.seq;
+    Event delivered = event;
+    delivered.kind = EventKind::deliver;
+    delivered.hash = number_of_body(record.body);
+    if (around_.canary == Canary::alter_body && delivered.hash % 16 == 0) ++delivered.hash;
+    delivered.key = number_of_key(record.key);
+    delivered.again = item.redelivered;
+    delivered.attempt = item.attempt;
+    delivered.lease = item.lease;
+    recorder_.add(delivered);
+    if (item.redelivered) recorder_.count(FaultKind::redelivered);
+    decide(*pull.plan, work);
+    pull.running.push_back(std::move(work));
+}
+
+void Process::decide(const PullPlan& plan, Work& work) {
+    Duration takes = draw(plan.work_max);
+    work.kind = delivery::SettleKind::ack;
+    if (around_.calm) {
+        takes = std::min(takes, kCalmWorkMax);
+    } else {
+        if (random_.chance(plan.slow)) {
+            takes = draw(plan.slow_max);
+            recorder_.count(FaultKind::slow_handler);
+        }
+        if (random_.chance(plan.nack)) {
+            work.kind = delivery::SettleKind::nack;
+            if (random_.below(2) == 0) work.delay = draw(500ms);
+            recorder_.count(FaultKind::nack);
+        } else if (random_.chance(plan.release)) {
+            work.kind = delivery::SettleKind::release;
+            recorder_.count(FaultKind::release);
+        } else if (random_.chance(plan.reject)) {
+            work.kind = delivery::SettleKind::reject;
+            recorder_.count(FaultKind::reject);
+        }
+    }
+    work.done_at = base::after(node_.clock.now(), takes);
+}
+
+void Process::finish(Pull& pull) {
+    const Time now = node_.clock.now();
+    for (std::size_t i = 0; i < pull.running.size();) {
+        Work& work = pull.running[i];
+        if (around_.calm) work.done_at = std::min(work.done_at, base::after(now, kCalmWorkMax));
+        if (work.done_at > now) {
+            ++i;
+            continue;
+        }
+        Event event = work.name;
+        event.kind = event_of(work.kind);
+        recorder_.add(event);
+        if (pull.stream->settle(work.source, work.name.seq, work.kind, work.delay, "simulated")) {
+            pull.asked.push_back(std::move(work));
+        } else {
+            event.kind = EventKind::unknown;
+            recorder_.add(event);
+        }
+        pull.running.erase(pull.running.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+}
+
+void Process::learn_outcomes(Pull& pull) {
+    if (pull.asked.empty()) return;
+    std::erase_if(pull.asked, [&](const Work& work) {
+        const delivery::Outcome outcome = pull.stream->outcome(work.source, work.name.seq);
+        Event event = work.name;
+        switch (outcome) {
+            case delivery::Outcome::pending: return false;
+            case delivery::Outcome::accepted:
+                event.kind = EventKind::accepted;
+                event.lease = work.lease;
+                break;
+            case delivery::Outcome::refused:
+                event.kind = EventKind::refused;
+                recorder_.count(FaultKind::settlement_refused);
+                break;
+            case delivery::Outcome::unknown: event.kind = EventKind::unknown; break;
+        }
+        recorder_.add(event);
+        return true;
+    });
+}
+
+// --- the silence of others -----------------------------------------------------------------------
+
+void Process::heard(HostId remote) {
+    const ActorId actor = around_.nodes[remote]->actor;
+    heard_at_[actor] = node_.clock.now();
+    lapsed_[actor] = false;
+}
+
+void Process::lapse_the_silent() {
+    if (pushes_.empty()) return;
+    for (const auto& node : around_.nodes) {
+        if (node->plan.pulls.empty() || node->actor == node_.actor) continue;
+        const auto known = heard_at_.find(node->actor);
+        const Time since = known == heard_at_.end() ? started_at_ : known->second;
+        bool& lapsed = lapsed_[node->actor];
+        if (lapsed || node_.clock.now() - since < limits::resume_grace) continue;
+        lapsed = true;
+        for (const auto& [name, stream] : streams_) {
+            Event event;
+            event.kind = EventKind::lapse;
+            event.actor = node->actor;
+            event.stream = recorder_.history().number_of(stream->config().id);
+            recorder_.add(event);
+        }
+    }
+}
+
+bool Process::is_running(std::uint32_t pid) const { return around_.running.contains(pid); }
+
+void Process::settling(const base::StreamId& stream, const wire::Settle& settle) {
+    for (Pull& pull : pulls_) {
+        for (Work& work : pull.asked) {
+            if (work.stream != stream) continue;
+            for (const wire::SettleEntry& entry : settle.entries) {
+                if (entry.run.contains(work.name.seq)) work.lease = std::max(work.lease, entry.lease);
+            }
+        }
+    }
+}
+
+// --- what streams, committer and engine ask for --------------------------------------------------
+
+void Process::records_pending(const std::shared_ptr<detail::OutStream>& stream) {
+    if (stream->stored()) {
+        commits_->add_stream(stream);
+    } else {
+        engine_->notifications().stream_advanced(stream);
+        engine_due_ = true;
+    }
+}
+
+bool Process::reserve(const detail::OutStream& stream, std::uint64_t bytes) {
+    return spool_->reserve(stream.config().index, bytes);
+}
+
+void Process::unreserve(const detail::OutStream& stream, std::uint64_t bytes) {
+    spool_->unreserve(stream.config().index, bytes);
+}
+
+bool Process::make_room(detail::OutStream&, std::uint64_t) { return false; }
+
+bool Process::commit_now() { return commits_->try_commit(); }
+
+void Process::flush_wanted(detail::InStream& stream, bool at_once) {
+    if (!stream.listed.exchange(true)) {
+        engine_->notifications().pull_wants_flush(stream.shared_from_this());
+    }
+    const Time at = at_once ? node_.clock.now() : base::after(node_.clock.now(), kFlushWait);
+    flush_at_ = std::min(flush_at_, at);
+}
+
+bool Process::drive(const std::function<bool()>&, Time) { return false; }
+
+void Process::committed(const std::vector<std::shared_ptr<detail::OutStream>>& streams,
+                        std::uint64_t ticket) {
+    engine_->notifications().committed(streams, ticket);
+    engine_due_ = true;
+}
+
+void Process::commit_failed(ErrorCode code, const std::string& text) {
+    recorder_.note(node_.actor, "storing failed for good: " + text);
+    recorder_.count(FaultKind::storing_failed);
+    broken_ = true;
+    for (const auto& [name, stream] : streams_) {
+        if (stream->stored()) stream->fail(code, text);
+    }
+}
+
+void Process::space_changed(bool, const std::string& text) { recorder_.note(node_.actor, text); }
+
+void Process::emit(peermq::Event event) {
+    if (recorder_.tracing()) {
+        recorder_.note(node_.actor, std::string(peermq::to_string(event.kind)) + " " + event.text);
+    }
+    // Stored dead letters are seen on their way to the disk.
+    if (event.kind != peermq::EventKind::dead_letter) return;
+    const auto stream = streams_.find(event.queue);
+    if (stream == streams_.end() || stream->second->stored()) return;
+    Event dead;
+    dead.kind = EventKind::dead;
+    dead.stream = recorder_.history().number_of(stream->second->config().id);
+    dead.other = recorder_.history().number_of(streams_.at(event.queue + ".dead")->config().id);
+    dead.epoch = recorder_.history().number_of(stream->second->config().epoch);
+    dead.seq = std::stoull(event.text.substr(sizeof("message ") - 1));
+    recorder_.add(dead);
+    recorder_.count(FaultKind::dead_letter);
+}
+
+void Process::refused(const std::shared_ptr<detail::InStream>&, std::string) {}
+
+// --- the end -------------------------------------------------------------------------------------
+
+void Process::begin_close() {
+    closing_ = true;
+    engine_->begin_close();
+    engine_due_ = true;
+}
+
+bool Process::closed() {
+    return engine_->drained() && (!commits_ || commits_->idle());
+}
+
+void Process::say_bye() { engine_->say_bye(); }
+
+bool Process::drained() {
+    if (engine_due_ || !mailbox_.empty() || (commits_ && !commits_->idle())) return false;
+    for (const Push& push : pushes_) {
+        if (node_.left[push.index] > 0 || engine_->group(*push.stream).stats().depth > 0) return false;
+    }
+    for (const auto& [name, stream] : streams_) {
+        const bool read = std::any_of(around_.nodes.begin(), around_.nodes.end(), [&](const auto& node) {
+            return std::any_of(node->plan.pulls.begin(), node->plan.pulls.end(),
+                               [&, &queue = name](const PullPlan& plan) { return plan.queue == queue; });
+        });
+        if (read && engine_->group(*stream).stats().depth > 0) return false;
+    }
+    for (const Pull& pull : pulls_) {
+        if (!pull.running.empty() || !pull.asked.empty()) return false;
+    }
+    return engine_->drained();
+}
+
+void Process::record_remains() {
+    for (const auto& [name, stream] : streams_) {
+        const delivery::Group& group = engine_->group(*stream);
+        for (base::Seq seq = 1; seq <= stream->handable_end(); ++seq) {
+            if (group.settled(seq)) continue;
+            Event event;
+            event.kind = EventKind::remains;
+            event.stream = recorder_.history().number_of(stream->config().id);
+            event.epoch = 0;
+            event.seq = seq;
+            recorder_.add(event);
+        }
+    }
+}
+
+std::string Process::describe() {
+    std::string text = "peer " + std::to_string(node_.actor) + ":";
+    if (commits_ && !commits_->idle()) text += " commits wait;";
+    if (broken_) text += " storing has failed;";
+    for (const auto& [name, stream] : streams_) {
+        const delivery::GroupStats stats = engine_->group(*stream).stats();
+        text += "\n  sends " + name + ": depth " + std::to_string(stats.depth) + ", fresh " +
+                std::to_string(stats.fresh) + ", in flight " + std::to_string(stats.in_flight) +
+                ", waiting " + std::to_string(stats.waiting) + ", consumers " +
+                std::to_string(stats.consumers) + ", oldest " + std::to_string(stats.oldest_unsettled) +
+                ", handable end " + std::to_string(stream->handable_end());
+    }
+    for (const Pull& pull : pulls_) {
+        const delivery::InboxStats stats = pull.stream->stats();
+        text += "\n  pulls " + pull.plan->queue + ": ready " + std::to_string(stats.ready) +
+                ", started " + std::to_string(stats.started) + ", unconfirmed " +
+                std::to_string(stats.unconfirmed) + ", asked " + std::to_string(pull.asked.size()) +
+                ", sources " + std::to_string(stats.sources) + ", prefetch " +
+                std::to_string(pull.plan->inbox.prefetch);
+    }
+    for (const LinkStats& link : engine_->link_stats()) {
+        text += "\n  link " + link.remote + " " + link.state;
+    }
+    return text;
+}
+
+}  // namespace peermq::sim
