@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "base/assert.hpp"
 #include "base/limits.hpp"
@@ -50,12 +51,11 @@ PendingBatch LogSpool::make_pending(const Batch& batch, bool& reserve_use) {
         const StreamData* stream = state_.find(index);
         append_stream(pending.state, stream->info, stream->end);
     }
+    std::set<StreamIndex> repeated;
     const auto touch = [&](StreamIndex index) -> const StreamData& {
         const StreamData* stream = state_.find(index);
         PEERMQ_ASSERT(stream != nullptr);
-        const bool listed =
-            std::count(unregistered_.begin(), unregistered_.end(), index) != 0;
-        if (stream->registrations_due > 0 && !listed) {
+        if (stream->registrations_due > 0 && !stream->unregistered && repeated.insert(index).second) {
             append_stream(pending.state, stream->info, stream->end);
         }
         return *stream;
@@ -171,7 +171,6 @@ void LogSpool::note_appended(const PendingBatch& pending, const BatchHead& head)
         catalog_.add_part(segment, part, dead, part.count - settled);
         segment.index->add(part, head.offset, head.end());
         stream.end = std::max(stream.end, part.run().last);
-        if (stream.registrations_due > 0 && !part.carried()) --stream.registrations_due;
         if (part.carried()) continue;
         std::uint64_t& reserved = dead ? reserved_dead_ : reserved_;
         reserved -= std::min(reserved, part.bytes);
@@ -182,7 +181,11 @@ void LogSpool::note_appended(const PendingBatch& pending, const BatchHead& head)
 /// Takes over what the state block says: exactly what a recovery would.
 void LogSpool::note_changes(const PendingBatch& pending) {
     const bool good = visit_state(pending.state, [&](const StateEntry& entry) {
-        if (entry.kind == StateKind::stream) return;
+        if (entry.kind == StateKind::stream) {
+            StreamData& stream = *state_.find(entry.stream);
+            if (stream.registrations_due > 0) --stream.registrations_due;
+            return;
+        }
         if (entry.kind == StateKind::settled && entry.group == 0) {
             const Run run = entry.runs.front();
             for (const Run part : state_.find(entry.stream)->finished().gaps(run)) {
@@ -192,6 +195,11 @@ void LogSpool::note_changes(const PendingBatch& pending) {
         (void)state_.apply(entry);
     });
     PEERMQ_ASSERT(good);
+    note_registered();
+}
+
+void LogSpool::note_registered() {
+    for (const StreamIndex index : unregistered_) state_.find(index)->unregistered = false;
     unregistered_.clear();
 }
 
@@ -372,7 +380,7 @@ int LogSpool::write_checkpoint() {
     std::lock_guard lock(mutex_);
     checkpoint_append_ = appends_;
     state_.for_each([](StreamData& stream) { stream.registrations_due = 1; });
-    unregistered_.clear();
+    note_registered();
     return 0;
 }
 

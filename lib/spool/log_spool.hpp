@@ -107,6 +107,7 @@ private:
     [[nodiscard]] int append(PendingBatch&& pending);
     void note_appended(const PendingBatch& pending, const BatchHead& head);
     void note_changes(const PendingBatch& pending);
+    void note_registered();
     [[nodiscard]] CommitResult rotate(bool reserve_use);
     [[nodiscard]] std::shared_ptr<Segment> take_prepared(bool reserve_use, int& error);
     [[nodiscard]] int create_prepared(std::uint64_t bytes);
@@ -185,11 +186,12 @@ private:
     std::size_t cursor_next_ = 0;
     std::deque<std::pair<std::uint64_t, std::shared_ptr<SegmentIndex>>> indexes_;
 
+    std::vector<std::uint64_t> unreadable_;  // segments that compaction could not read
+
     // Guarded by maintain_mutex_.
     std::mutex maintain_mutex_;
     std::uint64_t victim_ = 0;
     std::uint64_t victim_at_ = 0;
-    std::vector<std::uint64_t> unreadable_;  // segments that compaction could not read
     std::mutex manifest_mutex_;
 };
 

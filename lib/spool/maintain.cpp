@@ -213,8 +213,11 @@ bool LogSpool::carry() {
                                    {.from = at, .to = to, .keep_state = false, .visit = visit,
                                     .stop = stop, .budget = kCarryScanBytes});
     if (scan.failed) {
-        unreadable_.push_back(victim->number());
         victim_ = 0;
+        {
+            std::lock_guard lock(mutex_);
+            unreadable_.push_back(victim->number());
+        }
         report({Damage::Kind::io_error, files_->path(victim->name), at, 0, 0,
                 "cannot read " + files_->path(victim->name) + " to compact it; it stays as it is"});
         return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 
 #include "base/limits.hpp"
 #include "peermq/error.hpp"
@@ -563,33 +564,35 @@ private:
 
     static std::vector<ExtentEntry> extents_of(const Work& work) {
         if (work.segment->sealed) return work.extents;
-        std::vector<ExtentEntry> list;
+        std::map<ExtentKey, ExtentEntry> extents;
         for (const ScannedBatch& batch : work.batches) {
-            for (const ScannedPart& part : batch.parts) append_part(list, part);
+            for (const ScannedPart& part : batch.parts) append_part(extents, part);
         }
+        std::vector<ExtentEntry> list;
+        for (auto& [key, extent] : extents) list.push_back(std::move(extent));
         return list;
     }
 
-    static void append_part(std::vector<ExtentEntry>& list, const ScannedPart& part) {
+    using ExtentKey = std::tuple<StreamIndex, bool, base::Epoch>;
+
+    static void append_part(std::map<ExtentKey, ExtentEntry>& extents, const ScannedPart& part) {
         base::RunSet good{part.entry.run()};
         for (const Run run : part.bad) good.remove(run);
         if (good.empty()) return;
-        auto it = std::find_if(list.rbegin(), list.rend(), [&](const ExtentEntry& extent) {
-            return extent.stream == part.entry.stream && extent.carried == part.entry.carried() &&
-                   extent.epoch == part.entry.epoch;
-        });
-        if (it == list.rend()) {
-            list.push_back({part.entry.stream, part.entry.carried(), part.entry.id, part.entry.epoch,
-                            0, 0, {}});
-            it = list.rbegin();
-        }
-        it->records += good.size();
-        it->bytes += part.entry.bytes / part.entry.count * good.size();
+        const PartEntry& entry = part.entry;
+        ExtentEntry& extent = extents[{entry.stream, entry.carried(), entry.epoch}];
+        extent.stream = entry.stream;
+        extent.carried = entry.carried();
+        extent.id = entry.id;
+        extent.epoch = entry.epoch;
+        extent.records += good.size();
+        extent.bytes += good.size() == entry.count ? entry.bytes
+                                                   : entry.bytes / entry.count * good.size();
         good.for_each([&](Run run) {
-            if (!it->runs.empty() && it->runs.back().last + 1 == run.first) {
-                it->runs.back().last = run.last;
+            if (!extent.runs.empty() && extent.runs.back().last + 1 == run.first) {
+                extent.runs.back().last = run.last;
             } else {
-                it->runs.push_back(run);
+                extent.runs.push_back(run);
             }
         });
     }

@@ -79,7 +79,6 @@ LogSpool::~LogSpool() {
 }
 
 void LogSpool::start() {
-    Reporter reporter(*this);
     std::lock_guard append_lock(append_mutex_);
     for (const Recovered::Keep& keep : recovered_->keep) {
         // Keeping a copy is a kindness: without room for it, opening goes on.
@@ -96,7 +95,6 @@ void LogSpool::start() {
     }
     tidy();
     recovered_.reset();
-    for (const Damage& damage : recovery_.damage) report(damage);
 }
 
 /// The new segment and its checkpoint become durable together, under a name that is new too.
@@ -222,12 +220,13 @@ StreamInfo LogSpool::stream(StreamKind kind, std::string_view name) {
     }
     std::lock_guard lock(mutex_);
     if (const StreamData* stream = state_.find(kind, name)) return stream->info;
-    const StreamData* stream = state_.add(kind, name, id);
+    StreamData* stream = state_.add(kind, name, id);
     if (stream == nullptr) {
         throw Error(ErrorCode::quota, "the spool " + files_->path() + " has its limit of " +
                                           std::to_string(limits::streams_per_spool_max) +
                                           " streams already");
     }
+    stream->unregistered = true;
     unregistered_.push_back(stream->info.index);
     return stream->info;
 }

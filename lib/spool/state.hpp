@@ -81,6 +81,7 @@ struct StreamData {
     std::map<GroupIndex, GroupData> groups{{0, {}}};
     /// How many more batches shall repeat the registration, so that damage to one loses no name.
     int registrations_due = 0;
+    bool unregistered = false;   ///< not in the log at all yet
 
     [[nodiscard]] base::RunSet& finished() { return groups[0].settled; }
     [[nodiscard]] const base::RunSet& finished() const { return groups.at(0).settled; }

@@ -42,6 +42,7 @@ public:
         spool.reset();
         spool = Spool::open(files, clock, random, kPath, options,
                             [this](const Damage& damage) { reports.push_back(damage); });
+        for (const Damage& damage : spool->recovery().damage) reports.push_back(damage);
         recovered = spool->take_recovered();
         queue = spool->stream(StreamKind::queue, "orders").index;
         return *spool;
