@@ -8,7 +8,8 @@
 namespace peermq::detail {
 namespace {
 
-/// Slow checks (leases, readiness, silent links) run at least this often while there is anything to check.
+/// Slow checks (leases, readiness, silent links) run when one of them is due, but no more often than this,
+/// and this often while there is anything to check.
 constexpr auto kTickInterval = std::chrono::milliseconds(10);
 constexpr auto kIdleTickInterval = std::chrono::milliseconds(250);
 
@@ -75,11 +76,12 @@ void Engine::step() {
             if (consumer->stream == stream) flush_pull(*consumer);
         }
     }
-    if (now_ >= tick_at_) {
+    if (now_ >= tick_after_ && now_ >= next_deadline()) {
         tick_links();
         tick_producers();
         tick_consumers();
         const bool busy = !active_.empty() || !awaiting_store_.empty();
+        tick_after_ = base::after(now_, kTickInterval);
         tick_at_ = base::after(now_, busy ? kTickInterval : kIdleTickInterval);
     }
     for (const auto& [channel, link] : links_) {
@@ -109,7 +111,8 @@ base::Time Engine::next_deadline() const {
     for (const auto& [stream, producer] : producers_) {
         deadline = std::min(deadline, producer->group.next_deadline());
     }
-    return deadline;
+    // Not before the next tick may come, or whoever waits for this would spin until then.
+    return std::max(deadline, tick_after_);
 }
 
 void Engine::when_stored(std::uint64_t ticket, std::function<void()> action) {

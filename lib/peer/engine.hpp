@@ -94,8 +94,6 @@ public:
     void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
     void configure_producer(const OutStream& stream, delivery::GroupOptions options);
     void add_consumer(const std::shared_ptr<InStream>& stream);
-    /// Forgets stopped pulls with nothing left to settle; true when none of `queue` is left.
-    bool release_pulls(std::string_view queue);
     [[nodiscard]] std::vector<std::shared_ptr<InStream>> pulls() const;
     std::uint64_t purge(const OutStream& stream);
     void pause(const OutStream& stream, bool paused);
@@ -185,6 +183,8 @@ private:
     // receiving side: engine_consumer.cpp
     void send_wants(LinkState& link, const Consumer& consumer);
     void release_stopped_pulls();
+    /// A pull that takes from one producer alone may take from the next.
+    void producer_ended(const base::PeerId& peer);
     void on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer);
     void on_unoffer(LinkState& link, std::uint32_t handle);
     void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch, const net::Received& received);
@@ -220,7 +220,8 @@ private:
     std::uint64_t next_id_ = 1;           ///< consumers, sources, watches
     std::uint64_t rejected_links_ = 0;
     std::uint64_t protocol_errors_ = 0;
-    base::Time tick_at_{};
+    base::Time tick_after_{};             ///< no tick before
+    base::Time tick_at_{};                ///< one by then
     bool closing_ = false;
 };
 
