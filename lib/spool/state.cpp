@@ -175,6 +175,7 @@ std::optional<StateEntry> next_state_entry(base::ByteSpan& bytes) {
         case StateKind::retry: good = decode_retry(in, entry); break;
         case StateKind::runs: good = decode_runs(in, in.left() / 16, entry.runs); break;
         case StateKind::chain: good = decode_chain(in, entry); break;
+        default: good = (kind & kSkippableKind) != 0; break;
     }
     if (!good || in.failed()) return std::nullopt;
     bytes = bytes.subspan(length);
@@ -217,7 +218,8 @@ StreamData* DeliveryState::find(StreamKind kind, std::string_view name) {
 }
 
 bool DeliveryState::apply(const StateEntry& entry) {
-    if (entry.kind == StateKind::chain) return true;
+    const bool skippable = (static_cast<unsigned>(entry.kind) & kSkippableKind) != 0;
+    if (entry.kind == StateKind::chain || skippable) return true;
     if (entry.kind == StateKind::stream) {
         StreamData& stream = place(entry.info);
         stream.end = std::max(stream.end, entry.end);

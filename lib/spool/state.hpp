@@ -36,6 +36,8 @@ enum class StateKind : std::uint8_t {
     runs = 5,   ///< many settled runs, in checkpoints
     chain = 6,
 };
+/// Set in the kind of an entry that a reader which does not know it may pass over.
+inline constexpr unsigned kSkippableKind = 0x80;
 
 struct StateEntry {
     StateKind kind{};
