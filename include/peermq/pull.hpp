@@ -48,7 +48,8 @@ public:
     [[nodiscard]] const std::string& queue() const noexcept;
 
     /// Called for every settlement of this Pull that the producer refused as stale, by the thread that
-    /// calls the event callback.
+    /// calls the event callback; with the id that Receipt::id() gives the producer, also when the message
+    /// was sent with one of its own.
     void on_refused(std::function<void(const std::string& message_id)> callback);
 
     /// Single-pass: `for (auto& delivery : pull)` until stopped. A Delivery left unsettled at the end of

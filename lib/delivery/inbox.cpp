@@ -35,8 +35,9 @@ bool Inbox::settle(SourceId source, Seq seq, SettleKind kind, std::optional<Dura
 }
 void Inbox::recall(SourceId source, std::uint32_t messages) { impl_->recall(source, messages); }
 void Inbox::stop() { impl_->stop(); }
-void Inbox::confirmed(SourceId source, std::uint64_t number, std::span<const RefusedRun> refused) {
-    impl_->confirmed(source, number, refused);
+std::vector<RefusedSettlement> Inbox::confirmed(SourceId source, std::uint64_t number,
+                                                std::span<const RefusedRun> refused) {
+    return impl_->confirmed(source, number, refused);
 }
 Outcome Inbox::outcome(SourceId source, Seq seq) const { return impl_->outcome(source, seq); }
 

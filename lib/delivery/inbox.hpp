@@ -70,6 +70,12 @@ enum class Outcome : std::uint8_t {
     unknown,   ///< the producer has gone and cannot be asked
 };
 
+/// Settlements of messages that were handed over, refused as stale.
+struct RefusedSettlement {
+    base::Epoch epoch;
+    Run run;
+};
+
 /// What the caller must send, in this order per source.
 struct InboxActions {
     struct Held { SourceId source = 0; std::uint32_t number = 0; struct Entry { base::Epoch epoch; HeldRun held; }; std::vector<Entry> runs; };
@@ -136,7 +142,9 @@ public:
     void recall(SourceId source, std::uint32_t messages);
     /// Gives everything unstarted back and takes no more (windows to 0): draining.
     void stop();
-    void confirmed(SourceId source, std::uint64_t number, std::span<const RefusedRun> refused);
+    /// Returns what the application has to hear of: what was only given back unstarted is nobody's work.
+    std::vector<RefusedSettlement> confirmed(SourceId source, std::uint64_t number,
+                                             std::span<const RefusedRun> refused);
     [[nodiscard]] Outcome outcome(SourceId source, Seq seq) const;
 
     // --- output and time

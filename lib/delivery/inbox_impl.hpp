@@ -38,7 +38,8 @@ public:
                 std::string_view reason);
     void recall(SourceId source, std::uint32_t messages);
     void stop();
-    void confirmed(SourceId source, std::uint64_t number, std::span<const RefusedRun> refused);
+    std::vector<RefusedSettlement> confirmed(SourceId source, std::uint64_t number,
+                                             std::span<const RefusedRun> refused);
     [[nodiscard]] Outcome outcome(SourceId source, Seq seq) const;
 
     // Output and time.

@@ -263,10 +263,13 @@ void Inbox::Impl::stop() {
     }
 }
 
-void Inbox::Impl::confirmed(SourceId source, std::uint64_t number,
-                            std::span<const RefusedRun> refused) {
-    if (Stream* stream = find_live(source))
-        counters_.refused += stream->settlements.confirm(number, refused);
+std::vector<RefusedSettlement> Inbox::Impl::confirmed(SourceId source, std::uint64_t number,
+                                                      std::span<const RefusedRun> refused) {
+    Stream* stream = find_live(source);
+    if (stream == nullptr) return {};
+    std::vector<RefusedSettlement> marked = stream->settlements.confirm(number, refused);
+    for (const RefusedSettlement& settlement : marked) counters_.refused += settlement.run.count();
+    return marked;
 }
 
 Outcome Inbox::Impl::outcome(SourceId source, Seq seq) const {

@@ -132,9 +132,9 @@ void Settlements::resend(bool renumber) {
     }
 }
 
-std::uint64_t Settlements::confirm(std::uint64_t number, std::span<const RefusedRun> refused) {
+std::vector<RefusedSettlement> Settlements::confirm(std::uint64_t number, std::span<const RefusedRun> refused) {
     number = std::min(number, number_);  // from the wire: what we never sent cannot be confirmed
-    if (number < confirmed_) return 0;
+    if (number < confirmed_) return {};
     if (number > confirmed_) last_confirmed_.clear();
     confirmed_ = number;
     while (!sent_.empty() && sent_.front().number <= number) {
@@ -144,7 +144,7 @@ std::uint64_t Settlements::confirm(std::uint64_t number, std::span<const Refused
         }
         sent_.pop_front();
     }
-    if (refused.empty()) return 0;
+    if (refused.empty()) return {};
     base::RunSet set;
     constexpr Seq kSeqMax = ~Seq{0} >> 1;
     for (const RefusedRun& one : refused) {
@@ -153,17 +153,17 @@ std::uint64_t Settlements::confirm(std::uint64_t number, std::span<const Refused
     return mark_refused(set);
 }
 
-std::uint64_t Settlements::mark_refused(const base::RunSet& refused) {
-    std::uint64_t count = 0;
+std::vector<RefusedSettlement> Settlements::mark_refused(const base::RunSet& refused) {
+    std::vector<RefusedSettlement> marked;
     for (const Settled& settled : last_confirmed_) {
         // What was given back unstarted was nobody's work: that it came too late harms nobody.
         if (settled.entry.kind == SettleKind::recalled) continue;
         for (const Run run : refused.intersection(settled.entry.run)) {
             refused_.add(run);
-            count += run.count();
+            marked.push_back({settled.epoch, run});
         }
     }
-    return count;
+    return marked;
 }
 
 void Settlements::abandon() {

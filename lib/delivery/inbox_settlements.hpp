@@ -53,9 +53,8 @@ public:
     void flush(SourceId source, std::vector<InboxActions::Settle>& out);
     /// What was sent may be lost: all of it is unsent again. `renumber`: numbers start again at 1.
     void resend(bool renumber);
-    /// SETTLEs up to `number` were applied, all but `refused`; returns how many of ours were
-    /// refused.
-    std::uint64_t confirm(std::uint64_t number, std::span<const RefusedRun> refused);
+    /// SETTLEs up to `number` were applied, all but `refused`; returns which of ours were refused.
+    std::vector<RefusedSettlement> confirm(std::uint64_t number, std::span<const RefusedRun> refused);
     /// Nobody is left to confirm: the outcome of all that is unconfirmed stays unknown.
     void abandon();
 
@@ -94,7 +93,7 @@ private:
     /// Offers the parts of all entries inside `which` to `take`, and removes those that it takes.
     template <typename Take>
     void extract(const base::RunSet& which, Take&& take);
-    std::uint64_t mark_refused(const base::RunSet& refused);
+    std::vector<RefusedSettlement> mark_refused(const base::RunSet& refused);
 
     std::vector<Settled> unsent_;
     std::uint64_t unsent_count_ = 0;

@@ -66,12 +66,6 @@ void Engine::add_consumer(const std::shared_ptr<InStream>& stream) {
     }
 }
 
-bool Engine::release_pulls(std::string_view queue) {
-    release_stopped_pulls();
-    return std::none_of(consumers_.begin(), consumers_.end(),
-                        [&](const auto& consumer) { return consumer->stream->queue() == queue; });
-}
-
 std::vector<std::shared_ptr<InStream>> Engine::pulls() const {
     std::vector<std::shared_ptr<InStream>> streams;
     for (const auto& consumer : consumers_) streams.push_back(consumer->stream);
@@ -83,6 +77,10 @@ void Engine::release_stopped_pulls() {
         const InStream* stream = consumer->stream.get();
         if (!stream->stopped() || closing_) return false;
         if (!consumer->stream->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); })) return false;
+        // A producer that may come back has to hear of it.
+        const bool all_hear = std::all_of(consumer->sources.begin(), consumer->sources.end(),
+                                          [](const auto& entry) { return entry.second.first->link != nullptr; });
+        if (!all_hear) return false;
         for (const auto& [channel, link] : links_) {
             if (!link->up()) continue;
             send(*link, 0, wire::Unwant{consumer->want});
@@ -107,13 +105,15 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
     if (consumer.stream->single_producer()) {
         if (consumer.only_producer.is_zero()) consumer.only_producer = link.session->peer;
         if (consumer.only_producer != link.session->peer) {
+            // It must not count us among its consumers; wanted again when the first one has gone.
+            send(link, 0, wire::Unwant{consumer.want});
             ++rejected_links_;
             events_.emit({EventKind::peer_rejected, link.session->peer.hex(), consumer.stream->queue(), 1,
                           "second producer of \"" + consumer.stream->queue() + "\" refused: single_producer is set"});
             return;
         }
     }
-    auto& source = link.session->sources[offer.stream];
+    auto& source = link.session->sources[{offer.stream, consumer.stream.get()}];
     if (source.stream == nullptr) source = {consumer.stream.get(), next_id_++};
     Incoming incoming;
     incoming.consumer = &consumer;
@@ -126,6 +126,16 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
         inbox.source_heard(source.id, now_);
     });
     flush_pull(consumer);
+}
+
+void Engine::producer_ended(const base::PeerId& peer) {
+    for (const auto& consumer : consumers_) {
+        if (consumer->only_producer != peer) continue;
+        consumer->only_producer = {};
+        for (const auto& [channel, link] : links_) {
+            if (link->up()) send_wants(*link, *consumer);
+        }
+    }
 }
 
 void Engine::on_unoffer(LinkState& link, std::uint32_t handle) {
@@ -222,13 +232,15 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
     std::vector<delivery::RefusedRun> refused;
     for (const wire::RefusedRun& run : confirm.refused) refused.push_back({run.run, to_delivery(run.reason)});
     const std::shared_ptr<InStream> stream = incoming.consumer->stream;
-    stream->with_inbox([&](delivery::Inbox& inbox) { inbox.confirmed(incoming.source, confirm.number, refused); });
-    for (const delivery::RefusedRun& run : refused) {
-        events_.emit({EventKind::ack_refused, link.session->peer.hex(), stream->queue(), run.run.count(),
-                      "settlement of " + std::to_string(run.run.count()) + " message(s) of \"" + stream->queue() +
-                          "\" from sequence " + std::to_string(run.run.first) + " came too late"});
-        for (base::Seq seq = run.run.first; seq <= run.run.last; ++seq) {
-            events_.refused(stream, incoming.stream.hex() + "-" + std::to_string(incoming.epoch.counter) + "-" +
+    const auto told = stream->with_inbox([&](delivery::Inbox& inbox) {
+        return inbox.confirmed(incoming.source, confirm.number, refused);
+    });
+    for (const delivery::RefusedSettlement& late : told) {
+        events_.emit({EventKind::ack_refused, link.session->peer.hex(), stream->queue(), late.run.count(),
+                      "settlement of " + std::to_string(late.run.count()) + " message(s) of \"" + stream->queue() +
+                          "\" from sequence " + std::to_string(late.run.first) + " came too late"});
+        for (base::Seq seq = late.run.first; seq <= late.run.last; ++seq) {
+            events_.refused(stream, incoming.stream.hex() + "-" + std::to_string(late.epoch.counter) + "-" +
                                         std::to_string(seq));
         }
     }

@@ -83,9 +83,9 @@ void Engine::received(net::ChannelId channel, net::Received frame) {
     }
     if (link.machine.heard(now_)) {
         // What it holds it announces by itself: its own gate has closed during the silence.
-        for (const auto& [stream, consumer] : link.session->consumes) {
-            find(*stream)->group.resume_consumer(consumer, now_);
-            wake(*find(*stream));
+        for (const auto& [key, consumer] : link.session->consumes) {
+            find(*key.first)->group.resume_consumer(consumer, now_);
+            wake(*find(*key.first));
         }
     }
     on_frame(link, decoded.frame, frame);
@@ -172,8 +172,8 @@ void Engine::detach(LinkState& link) {
     link.incoming.clear();
     session->link = nullptr;
     session->lost_at = now_;
-    for (const auto& [stream, consumer] : session->consumes) {
-        Producer* producer = find(*stream);
+    for (const auto& [key, consumer] : session->consumes) {
+        Producer* producer = find(*key.first);
         producer->group.suspect_consumer(consumer, now_);
         producer->consumers[consumer].handle = 0;
         wake(*producer);
@@ -188,8 +188,8 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         detach(*link);
         close_link(*link, why);
     }
-    for (const auto& [stream, consumer] : session.consumes) {
-        Producer* producer = find(*stream);
+    for (const auto& [key, consumer] : session.consumes) {
+        Producer* producer = find(*key.first);
         producer->group.remove_consumer(consumer, crashed, now_);
         producer->consumers.erase(consumer);
         pump(*producer);
@@ -201,7 +201,9 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         }
     }
     if (session.watch != 0) transport_.unwatch_process(session.watch);
+    const base::PeerId peer = session.peer;
     sessions_.erase(session.id);
+    producer_ended(peer);
 }
 
 void Engine::reject(LinkState& link, wire::RejectCode code, const std::string& text) {
@@ -419,8 +421,8 @@ void Engine::tick_links() {
         if (before != after && after == delivery::Link::State::suspect && link->session != nullptr) {
             events_.emit({EventKind::link_suspect, link->session->peer.hex(), "", 1,
                           "nothing heard from " + link->remote + " for 3 s"});
-            for (const auto& [stream, consumer] : link->session->consumes) {
-                find(*stream)->group.suspect_consumer(consumer, now_);
+            for (const auto& [key, consumer] : link->session->consumes) {
+                find(*key.first)->group.suspect_consumer(consumer, now_);
             }
         }
         if (!link->greeted || link->session == nullptr) continue;

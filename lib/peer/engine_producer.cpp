@@ -125,8 +125,10 @@ void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::Gr
     producers_by_name_[stream->config().name] = &added;
     if (closing_) added.group.pause();
     for (const auto& [channel, link] : links_) {
-        const auto want = link->wants.find(stream->config().name);
-        if (link->up() && want != link->wants.end()) offer(*link, want->second, added);
+        if (!link->up()) continue;
+        for (const auto& [handle, name] : link->wants) {
+            if (name == stream->config().name) offer(*link, handle, added);
+        }
     }
 }
 
@@ -159,13 +161,13 @@ void Engine::configure_producer(const OutStream& stream, delivery::GroupOptions 
 void Engine::on_want(LinkState& link, const wire::Want& want) {
     if (link.wants.size() >= base::limits::streams_per_link_max) return protocol_error(link, "too many WANTs");
     if (want.kind != wire::StreamKind::queue) return;  // patterns of later versions
-    link.wants[want.name] = want.handle;
+    link.wants[want.handle] = want.name;
     const auto it = producers_by_name_.find(want.name);
     if (it != producers_by_name_.end()) offer(link, want.handle, *it->second);
 }
 
 void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
-    std::erase_if(link.wants, [&](const auto& entry) { return entry.second == unwant.handle; });
+    link.wants.erase(unwant.handle);
     // It has nothing left to settle: whatever is still leased to it never came to it.
     std::erase_if(link.outgoing, [&](const auto& entry) {
         const Outgoing& outgoing = entry.second;
@@ -173,7 +175,7 @@ void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
         Producer& producer = *outgoing.producer;
         producer.group.remove_consumer(outgoing.consumer, false, now_);
         producer.consumers.erase(outgoing.consumer);
-        link.session->consumes.erase(producer.stream.get());
+        link.session->consumes.erase({producer.stream.get(), unwant.handle});
         pump(producer);
         return true;
     });
@@ -181,11 +183,11 @@ void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
 
 void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     for (const auto& [handle, outgoing] : link.outgoing) {
-        if (outgoing.producer == &producer) return;  // wanted twice over one link: one consumer
+        if (outgoing.producer == &producer && outgoing.want == want) return;  // offered already
     }
     Session& session = *link.session;
     const std::uint32_t handle = link.next_handle++;
-    auto [known, is_new] = session.consumes.try_emplace(producer.stream.get(), 0);
+    auto [known, is_new] = session.consumes.try_emplace({producer.stream.get(), want}, 0);
     if (is_new || !producer.group.has_consumer(known->second)) {
         if (!is_new) producer.consumers.erase(known->second);
         known->second = next_id_++;

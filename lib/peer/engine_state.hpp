@@ -22,12 +22,14 @@ struct Session {
     LinkState* link = nullptr;
     base::Time lost_at{};
     std::uint64_t watch = 0;  ///< its process is watched under this number
-    std::map<const OutStream*, delivery::ConsumerId> consumes;           ///< of our streams
+    /// Of our streams, under which of their WANTs.
+    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId> consumes;
     struct Source {
         InStream* stream = nullptr;
         delivery::SourceId id = 0;
     };
-    std::map<base::StreamId, Source> sources;                            ///< their streams that we pull
+    /// Their streams that we pull; by several pulls when an older one still has messages to settle.
+    std::map<std::pair<base::StreamId, const InStream*>, Source> sources;
 };
 
 /// Their consumption of one of our streams, over one link.
@@ -79,7 +81,7 @@ struct LinkState {
     std::uint32_t next_handle = 1;
     std::unordered_map<std::uint32_t, Outgoing> outgoing;  ///< by our handle
     std::unordered_map<std::uint32_t, Incoming> incoming;  ///< by their handle
-    std::map<std::string, std::uint32_t> wants;            ///< what they want, by name
+    std::map<std::uint32_t, std::string> wants;            ///< names of what they want, by their handle
     std::deque<PendingFrame> pending;                      ///< the transport was full
     std::size_t pending_bytes = 0;
 

@@ -269,10 +269,6 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
         throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
                                                   "\" is pulled by this peer already: share that Pull between threads");
     }
-    if (!with_engine([&](Engine& engine) { return engine.release_pulls(queue); })) {
-        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
-                                                  "\": messages of an earlier Pull of this peer are still unsettled");
-    }
     delivery::InboxOptions inbox;
     inbox.prefetch = options.prefetch;
     inbox.prefetch_bytes = options.prefetch_bytes;
