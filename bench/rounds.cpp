@@ -12,7 +12,7 @@ namespace peermq::bench {
 namespace {
 
 constexpr std::uint64_t kQuietProbe = 100 * kMillisecond;
-constexpr int kQuietProbesMax = 50;
+constexpr int kQuietProbesMax = 20;
 
 // The coordinator has one thread; nobody else asks.
 RoundCount round_count;

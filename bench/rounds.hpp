@@ -13,7 +13,7 @@ namespace peermq::bench {
 
 /// Cores that others may use during a round before it counts as disturbed.
 inline constexpr double kForeignCoresMax = 0.15;
-inline constexpr int kAttemptsMax = 3;
+inline constexpr int kAttemptsMax = 2;
 
 /// Since the last call of take_round_count().
 struct RoundCount {
@@ -23,13 +23,13 @@ struct RoundCount {
 };
 [[nodiscard]] RoundCount take_round_count();
 
-/// Returns as soon as other programs leave the machine alone, after a few seconds in any case.
+/// Returns as soon as other programs leave the machine alone, after two seconds in any case.
 void wait_for_quiet();
 
 /// Tells on stderr that a round was disturbed, and counts the round when it is `final`.
 void note_round(double foreign_cores, bool final);
 
-/// Calls `measure` until a call was undisturbed, at most three times; the least disturbed counts.
+/// Calls `measure` until a call was undisturbed, at most twice; the least disturbed counts.
 template <typename Measure>
 auto undisturbed(const Settings& settings, const Measure& measure) {
     std::optional<std::pair<double, decltype(measure())>> best;
