@@ -61,6 +61,7 @@ public:
 private:
     // --- spool.cpp: opening and closing
     [[nodiscard]] int create_first_segment(bool preallocate, std::vector<std::byte>& front);
+    [[nodiscard]] static int make_durable(Segment& segment);
     void tidy();
     void close_files();
     [[nodiscard]] int store_manifest(const std::vector<std::uint64_t>& without);

@@ -253,6 +253,7 @@ private:
             return;
         }
         work.needs_state = !checkpoint_found_;
+        if (chain == nullptr) segment.unproven_from = kSegmentDataAt;
         const bool footer = read_footer(work, chain);
         if (!footer && chain != nullptr && chain->sealed) {
             damage(segment, Damage::Kind::bad_footer, chain->valid_end, 0, 0,
@@ -373,6 +374,9 @@ private:
             if (!batch.complete && batch.head.number > proven) {
                 torn_.push_back({segment.number(), batch.head.offset, batch.head.bytes, count(batch)});
                 continue;
+            }
+            if (segment.unproven_from != 0 && batch.head.number <= proven) {
+                segment.unproven_from = batch.head.end();
             }
             if (!batch.complete) salvage(work, batch);
             segment.batches = std::max(segment.batches, batch.head.number);

@@ -55,6 +55,8 @@ struct Segment {
     std::uint64_t file_bytes = 0;
     std::uint64_t batches = 0;
     bool sealed = false;                       ///< has a footer
+    /// Recovered, and from here on nothing proves that it was ever synced; 0 = all of it is proven.
+    std::uint64_t unproven_from = 0;
     bool quarantined = false;                  ///< a copy is kept already
     std::vector<ChainEntry::Range> excluded;
     std::vector<std::unique_ptr<Extent>> extents;

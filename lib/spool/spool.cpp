@@ -7,6 +7,7 @@
 #include "base/limits.hpp"
 #include "peermq/error.hpp"
 #include "spool/log_spool.hpp"
+#include "spool/scan.hpp"
 
 /// Opening, closing, streams and quota.
 
@@ -85,6 +86,15 @@ void LogSpool::start() {
         (void)files_->quarantine(*keep.file, keep.offset, keep.bytes, keep.name);
     }
     (void)files_->remove(recovered_->stale);
+    // The new segment will say how far the earlier ones are valid, and what they hold will be handed
+    // out: it must not live in the page cache alone, as after the death of a process that had not
+    // synced it.
+    for (const auto& [number, segment] : catalog_.segments()) {
+        if (const int failed = make_durable(*segment); failed != 0) {
+            closed_ = true;
+            cannot("make durable what was found in", files_->path(segment->name), failed);
+        }
+    }
     std::vector<std::byte> front;
     int error = create_first_segment(true, front);
     // A full disk must open too, or it could never be drained.
@@ -137,6 +147,32 @@ int LogSpool::create_first_segment(bool preallocate, std::vector<std::byte>& fro
     state_.for_each([](StreamData& stream) { stream.registrations_due = 1; });
     last_commit_ = clock_.now();
     return 0;
+}
+
+/// Syncs what recovery read but nothing proves to be on the disk. It is written once more before, the
+/// same bytes in the same place: had a sync failed in the process before us, its pages would count
+/// as clean, and ours would answer 0 without a look at them.
+int LogSpool::make_durable(Segment& segment) {
+    const std::uint64_t end = segment.sealed ? segment.file_bytes : segment.used;
+    if (segment.unproven_from == 0 || segment.unproven_from >= end) return 0;
+    std::vector<std::byte> bytes;
+    for (std::uint64_t at = segment.unproven_from; at < end; at += bytes.size()) {
+        bytes.resize(static_cast<std::size_t>(std::min<std::uint64_t>(limits::kMiB, end - at)));
+        if (!read_exactly(*segment.file, bytes, at)) return EIO;
+        base::ByteSpan left(bytes);
+        while (!left.empty()) {
+            const base::IoResult written =
+                segment.file->write_at(std::span(&left, 1), at + bytes.size() - left.size());
+            left = left.subspan(written.bytes);
+            // Where blocks cannot be written in place for want of room, the sync alone must do.
+            if (is_full(written.error)) break;
+            if (written.error != 0) return written.error;
+            if (written.bytes == 0) return EIO;
+        }
+    }
+    const int error = segment.file->sync_data();
+    if (error == 0) segment.unproven_from = 0;
+    return error;
 }
 
 /// What recovery decided, now that the decision is durable in the new segment.
