@@ -41,6 +41,11 @@ bool CommitQueue::try_commit() {
     return true;
 }
 
+void CommitQueue::commit() {
+    const std::lock_guard role(role_);
+    commit_round();
+}
+
 void CommitQueue::run() {
     std::unique_lock lock(mutex_);
     while (true) {

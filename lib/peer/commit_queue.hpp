@@ -47,6 +47,9 @@ public:
 
     /// Commits what is pending, in this thread, if the role is free. False when somebody else has it.
     bool try_commit();
+    /// Commits what is pending, in this thread, after whoever does so now: what was queued before the call
+    /// is stored when it returns, unless storing failed.
+    void commit();
     /// The committer thread: commits whenever something is due, until stop(); then once more.
     void run();
     void stop();

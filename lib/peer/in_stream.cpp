@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "peer/process.hpp"
 #include "peermq/error.hpp"
 
 namespace peermq::detail {
@@ -14,7 +15,12 @@ constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 
 InStream::InStream(std::string queue, delivery::InboxOptions options, bool single_producer, InStreamHost& host,
                    base::Clock& clock)
-    : queue_(std::move(queue)), single_producer_(single_producer), host_(host), clock_(clock), inbox_(options) {}
+    : queue_(std::move(queue)),
+      single_producer_(single_producer),
+      process_generation_(process_generation()),
+      host_(host),
+      clock_(clock),
+      inbox_(options) {}
 
 bool InStream::has_ready() {
     const std::lock_guard lock(mutex_);
@@ -22,6 +28,7 @@ bool InStream::has_ready() {
 }
 
 std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
+    check_process(process_generation_);
     base::Time deadline{};
     while (true) {
         {
@@ -47,6 +54,7 @@ std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
 
 bool InStream::settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
                       std::optional<base::Duration> delay, std::string_view reason) {
+    check_process(process_generation_);
     bool at_once = false;
     bool first = false;
     {
@@ -67,6 +75,7 @@ delivery::Outcome InStream::outcome(delivery::SourceId source, base::Seq seq) {
 }
 
 delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq seq, base::Time deadline) {
+    check_process(process_generation_);
     {
         const std::lock_guard lock(mutex_);
         if (closed_) return inbox_.outcome(source, seq);  // the peer that could ask is gone

@@ -85,6 +85,7 @@ private:
 
     const std::string queue_;
     const bool single_producer_;
+    const unsigned process_generation_;
     InStreamHost& host_;
     base::Clock& clock_;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "peer/process.hpp"
 
 namespace peermq::detail {
 namespace {
@@ -16,7 +17,10 @@ OutStream::OutStream(OutStreamConfig config, StreamHost& host, base::Clock& cloc
     : config_(std::move(config)),
       host_(host),
       clock_(clock),
-      seed_(record::Seed::of(config_.id, config_.epoch)) {}
+      seed_(record::Seed::of(config_.id, config_.epoch)),
+      process_generation_(process_generation()) {}
+
+void OutStream::check_process() const { detail::check_process(process_generation_); }
 
 void OutStream::recover(base::Seq end, const base::RunSet& settled) {
     const Lock lock(mutex_);
@@ -142,7 +146,13 @@ bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline, 
     return true;
 }
 
+void OutStream::throw_if_failed() {
+    const Lock lock(mutex_);
+    if (failure_) throw *failure_;
+}
+
 bool OutStream::wait(Until until, base::Seq seq, base::Time deadline) {
+    check_process();
     Lock lock(mutex_);
     return wait_for(lock, seq, deadline, [&] { return reached(until, seq); });
 }

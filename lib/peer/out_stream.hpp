@@ -79,9 +79,13 @@ public:
     /// Waits until `seq` has come that far; false at the deadline. Throws the failure, or closed.
     bool wait(Until until, base::Seq seq, base::Time deadline);
     [[nodiscard]] bool done(Until until, base::Seq seq);
+    /// Throws what storing failed with, if it did.
+    void throw_if_failed();
     /// The same for everything accepted so far.
     bool wait_all(Until until, base::Time deadline);
     [[nodiscard]] base::Time now() { return clock_.now(); }
+    /// Throws Error invalid_state in a forked child, where nobody ever answers.
+    void check_process() const;
     /// The last seq accepted so far.
     [[nodiscard]] base::Seq accepted_end();
 
@@ -137,6 +141,7 @@ private:
     StreamHost& host_;
     base::Clock& clock_;
     const record::Seed seed_;
+    const unsigned process_generation_;
 
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -6,7 +6,7 @@
 namespace peermq {
 
 Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
-    impl_->runtime = std::make_shared<detail::Runtime>(std::move(options));
+    impl_->runtime = std::shared_ptr<detail::Runtime>(new detail::Runtime(std::move(options)), &detail::Runtime::release);
 }
 
 Peer::Peer(Peer&&) noexcept = default;

@@ -8,7 +8,9 @@
 #include <sstream>
 #include <string>
 
-#include "peer/runtime.hpp"
+#include "peer/process.hpp"
+
+#include "peermq/error.hpp"
 
 namespace peermq::detail {
 namespace {
@@ -53,6 +55,12 @@ unsigned process_generation() noexcept {
         pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
     (void)registered;
     return generation.load(std::memory_order_relaxed);
+}
+
+void check_process(unsigned made_in) {
+    if (process_generation() == made_in) return;
+    throw Error(ErrorCode::invalid_state,
+                "this Peer was made before a fork and cannot be used in the child: make one there");
 }
 
 wire::HostInfo host_info() {

@@ -93,17 +93,16 @@ void Runtime::close_by_destructor() noexcept {
     }
 }
 
-Runtime::~Runtime() {
-    if (process_generation() != process_generation_) {
-        // A forked child: the threads are not here and the sockets are the parent's. Leave everything be.
-        (void)network_.release();
-        (void)spool_.release();
-        for (std::thread* thread : {&background_, &committer_, &keeper_}) {
-            if (thread->joinable()) thread->detach();
-        }
-        return;
-    }
-    close_by_destructor();
+Runtime::~Runtime() { close_by_destructor(); }
+
+void Runtime::release(Runtime* runtime) noexcept {
+    if (process_generation() == runtime->process_generation_) delete runtime;
+}
+
+void Runtime::require_open() {
+    check_process();
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
 }
 
 void Runtime::open_spool() {
@@ -282,6 +281,7 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
 }
 
 void Runtime::close_pull(const std::shared_ptr<InStream>& stream) {
+    if (process_generation() != process_generation_) return;
     stream->stop();
     const std::lock_guard lock(streams_mutex_);
     // What is in handlers is still settled through the engine, which lets go of the stream afterwards.

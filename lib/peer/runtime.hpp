@@ -28,6 +28,7 @@
 #include "peer/event_queue.hpp"
 #include "peer/in_stream.hpp"
 #include "peer/out_stream.hpp"
+#include "peer/process.hpp"
 #include "peermq/options.hpp"
 #include "peermq/stats.hpp"
 #include "spool/spool.hpp"
@@ -37,6 +38,9 @@ namespace peermq::detail {
 class Runtime final : public StreamHost, public InStreamHost, public CommitListener {
 public:
     explicit Runtime(PeerOptions options);
+    /// The last handle lets go. In a forked child all is left as it is: the threads are not there, locks
+    /// and condition variables may be in use by them, and the sockets are the parent's.
+    static void release(Runtime* runtime) noexcept;
     ~Runtime() override;
 
     std::string bind(std::string_view endpoint);
@@ -49,7 +53,7 @@ public:
     /// The same with PeerOptions::close_timeout; in a forked child it leaves everything be.
     void close_by_destructor() noexcept;
 
-    std::uint64_t purge(const OutStream& stream);
+    std::uint64_t purge(OutStream& stream);
     void pause(const OutStream& stream, bool paused);
     [[nodiscard]] PushStats push_stats(OutStream& stream);
     [[nodiscard]] PullStats pull_stats(InStream& stream);
@@ -76,6 +80,7 @@ public:
 private:
     enum class Driver { nobody, background, application };
 
+    void require_open();
     void open_spool();
     void recover_streams();
     void start_threads();
@@ -101,7 +106,8 @@ private:
 
     PeerOptions options_;
     const unsigned process_generation_;
-    base::SystemClock clock_;
+    /// Of the process: streams outlive the peer in Receipts and Deliveries, and ask it for the time.
+    inline static base::SystemClock clock_;
     base::SystemRandom random_;
     base::SystemFileSystem files_;
     base::PeerId peer_;
@@ -154,10 +160,5 @@ auto Runtime::with_engine(Work&& work) {
     engine_->set_now(clock_.now(), clock_.wall_now());
     return work(*engine_);
 }
-
-/// How often this process has forked: a Peer made before is unusable in the child.
-[[nodiscard]] unsigned process_generation() noexcept;
-/// Where this process runs, for HELLO.
-[[nodiscard]] wire::HostInfo host_info();
 
 }  // namespace peermq::detail

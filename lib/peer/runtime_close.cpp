@@ -87,22 +87,24 @@ bool Runtime::close(base::Duration timeout) {
     return clean;
 }
 
-std::uint64_t Runtime::purge(const OutStream& stream) {
+std::uint64_t Runtime::purge(OutStream& stream) {
+    require_open();
     const std::uint64_t count = with_engine([&](Engine& engine) { return engine.purge(stream); });
-    if (stream.stored()) {
-        // Durable on return: a purged message must not be back after a crash.
-        while (!commits_->idle()) (void)commits_->try_commit();
-    }
+    // Durable on return: a purged message must not be back after a crash.
+    if (stream.stored()) commits_->commit();
     kick();
+    stream.throw_if_failed();
     return count;
 }
 
 void Runtime::pause(const OutStream& stream, bool paused) {
+    require_open();
     with_engine([&](Engine& engine) { engine.pause(stream, paused); });
     nudge();
 }
 
 PushStats Runtime::push_stats(OutStream& stream) {
+    check_process();
     PushStats stats = with_engine([&](Engine& engine) { return engine.push_stats(stream); });
     stats.queue = stream.config().name;
     stats.durability = to_string(stream.config().durability);
@@ -112,6 +114,7 @@ PushStats Runtime::push_stats(OutStream& stream) {
 }
 
 PullStats Runtime::pull_stats(InStream& stream) {
+    check_process();
     const delivery::InboxStats inbox = stream.stats();
     PullStats stats;
     stats.queue = stream.queue();

@@ -224,9 +224,7 @@ void Runtime::flush_wanted(InStream& stream, bool at_once) {
 }
 
 void Runtime::check_process() const {
-    if (process_generation() == process_generation_) return;
-    throw Error(ErrorCode::invalid_state,
-                "this Peer was made before a fork and cannot be used in the child: make one there");
+    detail::check_process(process_generation_);
 }
 
 void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) {

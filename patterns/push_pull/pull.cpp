@@ -107,7 +107,10 @@ void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options
     }
 }
 
-void Pull::stop() { impl_->stream->stop(); }
+void Pull::stop() {
+    impl_->runtime->check_process();
+    impl_->stream->stop();
+}
 bool Pull::stopped() const { return impl_->stream->stopped(); }
 PullStats Pull::stats() const { return impl_->runtime->pull_stats(*impl_->stream); }
 const std::string& Pull::queue() const noexcept { return impl_->stream->queue(); }
