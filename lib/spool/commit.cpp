@@ -55,7 +55,8 @@ PendingBatch LogSpool::make_pending(const Batch& batch, bool& reserve_use) {
     const auto touch = [&](StreamIndex index) -> const StreamData& {
         const StreamData* stream = state_.find(index);
         PEERMQ_ASSERT(stream != nullptr);
-        if (stream->registrations_due > 0 && !stream->unregistered && repeated.insert(index).second) {
+        if (stream->registrations_due > 0 && !stream->unregistered &&
+            repeated.insert(index).second) {
             append_stream(pending.state, stream->info, stream->end);
         }
         return *stream;
@@ -92,8 +93,8 @@ bool LogSpool::fits(std::uint64_t bytes, bool reserve_use) const {
     return active_->used + bytes <= limit || active_->used == content_at_;
 }
 
-/// Messages never take the last room for what frees space: either the next segment is there already,
-/// or half of this one stays free.
+/// Messages never take the last room for what frees space: either the next segment is there
+/// already, or half of this one stays free.
 bool LogSpool::keep_reserve(std::uint64_t bytes) {
     {
         std::lock_guard lock(mutex_);
@@ -139,14 +140,16 @@ int LogSpool::append(PendingBatch&& pending) {
     head.state_bytes = static_cast<std::uint32_t>(pending.state.size());
     head.change_count = pending.change_count;
     const std::uint64_t seed = segment.header.random_id;
-    const std::vector<std::byte> front = encode_batch_front(head, pending.parts, pending.state, seed);
+    const std::vector<std::byte> front =
+        encode_batch_front(head, pending.parts, pending.state, seed);
     const std::vector<std::byte> back = encode_batch_back(head, pending.parts, seed);
     std::vector<base::ByteSpan> pieces;
     pieces.reserve(pending.pieces.size() + 2);
     pieces.emplace_back(front);
     pieces.insert(pieces.end(), pending.pieces.begin(), pending.pieces.end());
     pieces.emplace_back(back);
-    if (const int error = write_fully(*segment.file, pieces, segment.used); error != 0) return error;
+    if (const int error = write_fully(*segment.file, pieces, segment.used); error != 0)
+        return error;
     proven_batch_ = synced_batch_;
     note_appended(pending, head);
     unsynced_bytes_ += head.bytes;
@@ -166,8 +169,7 @@ void LogSpool::note_appended(const PendingBatch& pending, const BatchHead& head)
     for (const PartEntry& part : pending.parts) {
         StreamData& stream = *state_.find(part.stream);
         const bool dead = stream.info.kind == StreamKind::dead;
-        const std::uint64_t settled =
-            part.carried() ? stream.finished().count_in(part.run()) : 0;
+        const std::uint64_t settled = part.carried() ? stream.finished().count_in(part.run()) : 0;
         catalog_.add_part(segment, part, dead, part.count - settled);
         segment.index->add(part, head.offset, head.end());
         stream.end = std::max(stream.end, part.run().last);
@@ -289,12 +291,13 @@ int LogSpool::seal() {
         footer.offset = segment.used;
         footer.batches = segment.batches;
         for (const auto& extent : segment.extents) {
-            ExtentEntry entry{extent->stream, extent->carried, extent->id, extent->epoch,
-                              extent->runs.size(), 0, extent->runs.runs()};
-            entry.bytes = extent->records == 0
-                              ? 0
-                              : extent->bytes / extent->records * entry.records +
-                                    extent->bytes % extent->records * entry.records / extent->records;
+            ExtentEntry entry{extent->stream,     extent->carried,     extent->id,
+                              extent->epoch,      extent->runs.size(), 0,
+                              extent->runs.runs()};
+            entry.bytes = extent->records == 0 ? 0
+                                               : extent->bytes / extent->records * entry.records +
+                                                     extent->bytes % extent->records *
+                                                         entry.records / extent->records;
             footer.extents.push_back(std::move(entry));
         }
         footer.index = segment.index->entries();
@@ -345,8 +348,8 @@ std::vector<ChainEntry> LogSpool::chain() const {
     std::vector<ChainEntry> entries;
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_) continue;
-        entries.push_back({number, segment->header.random_id, segment->used, segment->sealed,
-                           segment->excluded});
+        entries.push_back(
+            {number, segment->header.random_id, segment->used, segment->sealed, segment->excluded});
     }
     return entries;
 }
@@ -392,7 +395,8 @@ bool LogSpool::cut_back() {
     std::uint64_t size = 0;
     // The cut gave the preallocated blocks back; what can be had of them is asked for again.
     const std::uint64_t wanted = std::max(segment_bytes_, active_->used);
-    if (wanted > active_->used) (void)active_->file->allocate(active_->used, wanted - active_->used);
+    if (wanted > active_->used)
+        (void)active_->file->allocate(active_->used, wanted - active_->used);
     if (active_->file->size(size) == 0) {
         std::lock_guard lock(mutex_);
         active_->file_bytes = size;
@@ -419,9 +423,9 @@ void LogSpool::note_synced() {
     synced_batch_ = active_->batches;
     synced_offset_ = active_->used;
     // A record that only repeats the watermark needs no other one to repeat it.
-    const bool content = std::any_of(unsynced_.begin(), unsynced_.end(), [](const PendingBatch& batch) {
-        return !batch.parts.empty() || !batch.state.empty();
-    });
+    const bool content = std::any_of(
+        unsynced_.begin(), unsynced_.end(),
+        [](const PendingBatch& batch) { return !batch.parts.empty() || !batch.state.empty(); });
     unsynced_.clear();
     unsynced_bytes_ = 0;
     std::lock_guard lock(mutex_);
@@ -443,7 +447,8 @@ CommitResult LogSpool::relocate(const std::string& what, int error, PendingBatch
             for (const PartEntry& part : batch.parts) {
                 const StreamData& stream = *state_.find(part.stream);
                 const std::uint64_t live = part.count - stream.finished().count_in(part.run());
-                catalog_.remove_run(segment, part.stream, part.epoch, part.carried(), part.run(), live);
+                catalog_.remove_run(segment, part.stream, part.epoch, part.carried(), part.run(),
+                                    live);
             }
         }
         segment.used = synced_offset_;
@@ -472,10 +477,12 @@ CommitResult LogSpool::relocate(const std::string& what, int error, PendingBatch
     }
     if (again == 0 && extra != nullptr) again = append(std::move(*extra));
     if (again == 0) again = active_->file->sync_data();
-    if (again != 0) return fail(reason + "; writing to " + active_->name + " failed too: " + errno_text(again));
+    if (again != 0)
+        return fail(reason + "; writing to " + active_->name + " failed too: " + errno_text(again));
     note_synced();
     report({Damage::Kind::io_error, files_->path(poisoned), 0, 0, 0,
-            reason + "; " + std::to_string(count) + " batches were written again to " + active_->name});
+            reason + "; " + std::to_string(count) + " batches were written again to " +
+                active_->name});
     return CommitResult::ok;
 }
 

@@ -35,7 +35,8 @@ std::string read_owner(base::File& file) {
     const base::IoResult got = file.read_at(bytes, 0);
     std::string text(base::as_text(base::ByteSpan(bytes).first(got.ok() ? got.bytes : 0)));
     text = text.substr(0, text.find('\n'));
-    const bool clean = std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 127; });
+    const bool clean =
+        std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 127; });
     return clean ? text : std::string();
 }
 
@@ -92,7 +93,8 @@ void Files::lock() {
                                            "; close it there first");
     }
     if (error != 0) {
-        throw Error(ErrorCode::io_error, "cannot lock " + path(kLockName) + ": " + errno_text(error));
+        throw Error(ErrorCode::io_error,
+                    "cannot lock " + path(kLockName) + ": " + errno_text(error));
     }
     // Who holds it is for messages only: a full disk must not keep a spool from opening.
     const std::string text = "pid " + std::to_string(getpid()) + "\nboot " + boot_id() + "\n";

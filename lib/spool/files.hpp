@@ -1,7 +1,7 @@
 #pragma once
 
-/// The names in a spool directory: lock, manifest, segments, quarantine. Knows the order of syncs and
-/// renames that makes a name durable; knows nothing of what is inside.
+/// The names in a spool directory: lock, manifest, segments, quarantine. Knows the order of syncs
+/// and renames that makes a name durable; knows nothing of what is inside.
 ///
 /// Threads: any; the directory is guarded here. Errors are errno values.
 
@@ -44,15 +44,15 @@ public:
     /// As free_bytes(), unless the directory is busy: then EBUSY at once.
     [[nodiscard]] int try_free_bytes(std::uint64_t& bytes);
 
-    /// Creates a segment of `allocate` bytes that starts with `header` and `front`, durable with its
-    /// name on success; removes what was begun on failure.
+    /// Creates a segment of `allocate` bytes that starts with `header` and `front`, durable with
+    /// its name on success; removes what was begun on failure.
     [[nodiscard]] int create_segment(const SegmentHeader& header, base::ByteSpan front,
                                      std::uint64_t allocate, std::shared_ptr<Segment>& out);
 
     [[nodiscard]] int store_manifest(const Manifest& manifest);
 
-    /// Keeps `bytes` of a file from `offset` on under `name` in quarantine/, once; returns whether it
-    /// is there. The number of kept files is bounded.
+    /// Keeps `bytes` of a file from `offset` on under `name` in quarantine/, once; returns whether
+    /// it is there. The number of kept files is bounded.
     bool quarantine(base::File& file, std::uint64_t offset, std::uint64_t bytes,
                     const std::string& name);
 

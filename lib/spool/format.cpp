@@ -378,7 +378,8 @@ std::vector<std::byte> encode_manifest(const Manifest& manifest) {
     ByteWriter out(bytes);
     out.number(kManifestMagic);
     out.number(kFormatVersion);
-    out.number(static_cast<std::uint32_t>(kManifestHeadBytes + kLiveBytes * manifest.live.size() + 8));
+    out.number(
+        static_cast<std::uint32_t>(kManifestHeadBytes + kLiveBytes * manifest.live.size() + 8));
     out.number(manifest.generation);
     out.bytes(manifest.spool.bytes);
     out.bytes(manifest.peer.bytes);

@@ -54,10 +54,10 @@ inline constexpr std::uint32_t kCheckpointLast = 0x2;  ///< the checkpoint is co
 
 struct BatchHead {
     std::uint32_t flags = 0;
-    std::uint64_t number = 0;       ///< 1, 2, 3 ... within the segment
-    std::uint64_t offset = 0;       ///< where the batch starts in its file
-    std::uint64_t bytes = 0;        ///< whole batch, trailer included
-    std::uint64_t synced = 0;       ///< highest batch of this segment known durable when it was written
+    std::uint64_t number = 0;  ///< 1, 2, 3 ... within the segment
+    std::uint64_t offset = 0;  ///< where the batch starts in its file
+    std::uint64_t bytes = 0;   ///< whole batch, trailer included
+    std::uint64_t synced = 0;  ///< highest batch of this segment known durable when it was written
     std::uint32_t part_count = 0;
     std::uint32_t state_bytes = 0;
     std::uint64_t table_checksum = 0;
@@ -122,8 +122,8 @@ struct ExtentEntry {
     std::vector<Run> runs;
 };
 
-/// Where to look for a stretch of a stream: some batch in [begin, end) holds each of its seqs that is
-/// in the extent.
+/// Where to look for a stretch of a stream: some batch in [begin, end) holds each of its seqs that
+/// is in the extent.
 struct IndexEntry {
     StreamIndex stream = 0;
     bool carried = false;
@@ -149,7 +149,8 @@ struct FooterTail {
     std::uint64_t bytes = 0;  ///< the tail included
 };
 /// The last kFooterTailBytes of a file.
-[[nodiscard]] std::optional<FooterTail> decode_footer_tail(base::ByteSpan bytes, std::uint64_t seed);
+[[nodiscard]] std::optional<FooterTail> decode_footer_tail(base::ByteSpan bytes,
+                                                           std::uint64_t seed);
 [[nodiscard]] std::optional<Footer> decode_footer(base::ByteSpan bytes, std::uint64_t seed);
 
 // --- manifest

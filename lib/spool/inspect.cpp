@@ -30,8 +30,10 @@ std::string describe(const StateEntry& entry) {
         case StateKind::stream:
             return "stream \"" + entry.info.name + "\" end " + std::to_string(entry.end);
         case StateKind::settled:
-        case StateKind::runs: return "settled" + group + " " + runs_text(entry.runs);
-        case StateKind::mark: return "mark" + group + " " + std::to_string(entry.mark);
+        case StateKind::runs:
+            return "settled" + group + " " + runs_text(entry.runs);
+        case StateKind::mark:
+            return "mark" + group + " " + std::to_string(entry.mark);
         case StateKind::retry:
             return "retry" + group + " " + std::to_string(entry.retry.seq) + " nacks " +
                    std::to_string(entry.retry.nacks) + " crashes " +
@@ -61,9 +63,8 @@ public:
         out_.damage = recovered_.report.damage;
         recovered_.state.for_each([&](const StreamData& stream) { add_stream(stream); });
         for (const auto& [number, segment] : recovered_.catalog.segments()) look_through(*segment);
-        std::sort(out_.streams.begin(), out_.streams.end(), [](const auto& a, const auto& b) {
-            return a.info.index < b.info.index;
-        });
+        std::sort(out_.streams.begin(), out_.streams.end(),
+                  [](const auto& a, const auto& b) { return a.info.index < b.info.index; });
         return std::move(out_);
     }
 
@@ -107,12 +108,15 @@ private:
         summary.sealed = segment.sealed;
         LogEntry head = entry_of(LogEntry::Kind::segment, summary.path, 0, kSegmentDataAt);
         head.text = "segment " + std::to_string(segment.number()) + " epoch " +
-                    std::to_string(segment.header.epoch.counter) + (segment.sealed ? " sealed" : "");
+                    std::to_string(segment.header.epoch.counter) +
+                    (segment.sealed ? " sealed" : "");
         say(head);
 
         ScanOptions options;
         options.to = segment.used;
-        options.visit = [&](const ScannedRecord& record) { visit_record(segment, summary, record); };
+        options.visit = [&](const ScannedRecord& record) {
+            visit_record(segment, summary, record);
+        };
         options.each = [&](const ScannedBatch& batch) { visit_batch(segment, summary, batch); };
         const Scan scan = scan_segment(*segment.file, segment.header.random_id, options);
         for (const Scan::Gap& gap : scan.gaps) {
@@ -124,7 +128,7 @@ private:
         }
         if (segment.sealed) {
             LogEntry footer = entry_of(LogEntry::Kind::footer, summary.path, segment.used,
-                            segment.file_bytes - segment.used);
+                                       segment.file_bytes - segment.used);
             footer.text = std::to_string(segment.extents.size()) + " extents";
             say(footer);
         }
@@ -132,15 +136,17 @@ private:
     }
 
     static bool excluded(const Segment& segment, std::uint64_t offset) {
-        return std::any_of(segment.excluded.begin(), segment.excluded.end(), [&](const auto& range) {
-            return range.offset <= offset && offset < range.offset + range.bytes;
-        });
+        return std::any_of(segment.excluded.begin(), segment.excluded.end(),
+                           [&](const auto& range) {
+                               return range.offset <= offset && offset < range.offset + range.bytes;
+                           });
     }
 
     void visit_batch(const Segment& segment, SegmentSummary& summary, const ScannedBatch& batch) {
         if (excluded(segment, batch.head.offset)) return;
         ++summary.batches;
-        LogEntry entry = entry_of(LogEntry::Kind::batch, summary.path, batch.head.offset, batch.head.bytes);
+        LogEntry entry =
+            entry_of(LogEntry::Kind::batch, summary.path, batch.head.offset, batch.head.bytes);
         entry.text = "batch " + std::to_string(batch.head.number) + ", synced " +
                      std::to_string(batch.head.synced) +
                      ((batch.head.flags & kCheckpoint) != 0 ? ", checkpoint" : "");
@@ -154,17 +160,19 @@ private:
         });
         if (batch.complete) return;
         damage(segment, batch.head.offset, batch.head.bytes, batch.bad_records(),
-               "batch " + std::to_string(batch.head.number) + " is damaged: " +
-                   std::to_string(batch.bad_records()) + " records lost");
+               "batch " + std::to_string(batch.head.number) +
+                   " is damaged: " + std::to_string(batch.bad_records()) + " records lost");
     }
 
-    void visit_record(const Segment& segment, SegmentSummary& summary, const ScannedRecord& record) {
+    void visit_record(const Segment& segment, SegmentSummary& summary,
+                      const ScannedRecord& record) {
         StreamSummary* stream = find(record.part.stream);
         if (stream == nullptr || excluded(segment, record.offset)) return;
         ++summary.records;
         const StreamData* data = recovered_.state.find(record.part.stream);
         const Seq seq = record.record.seq;
-        LogEntry entry = entry_of(LogEntry::Kind::record, summary.path, record.offset, record.bytes.size());
+        LogEntry entry =
+            entry_of(LogEntry::Kind::record, summary.path, record.offset, record.bytes.size());
         entry.stream = &stream->info;
         entry.record = &record.record;
         entry.settled = data->finished().contains(seq);
@@ -185,12 +193,12 @@ private:
         entry.text = text;
         say(entry);
         // Recovery itself finds most of it; only what it need not look at is new.
-        const bool known = std::any_of(out_.damage.begin(), out_.damage.end(), [&](const Damage& d) {
-            return d.path == path && d.offset == offset;
-        });
+        const bool known =
+            std::any_of(out_.damage.begin(), out_.damage.end(),
+                        [&](const Damage& d) { return d.path == path && d.offset == offset; });
         if (!known) {
-            out_.damage.push_back({Damage::Kind::corrupt_records, path, offset, bytes, records,
-                                   path + ": " + text});
+            out_.damage.push_back(
+                {Damage::Kind::corrupt_records, path, offset, bytes, records, path + ": " + text});
         }
     }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 /// Looking into a spool directory without opening it: for `peermq spool ls|dump|verify`. Read-only;
-/// works on a copy from a dead machine, and beside a running owner (then the tail may be cut short).
+/// works on a copy from a dead machine, and beside a running owner (then the tail may be cut
+/// short).
 
 #include <cstdint>
 #include <functional>
@@ -37,10 +38,10 @@ struct Inspection {
     base::SpoolId id;
     std::uint32_t format_version = 0;
     std::uint32_t epoch = 0;
-    std::string owner;                    ///< "pid 123" while locked by a running process, else empty
+    std::string owner;  ///< "pid 123" while locked by a running process, else empty
     std::vector<SegmentSummary> segments;
     std::vector<StreamSummary> streams;
-    std::vector<Damage> damage;           ///< everything that verify found
+    std::vector<Damage> damage;  ///< everything that verify found
 };
 
 /// One thing found in the log, in order.
@@ -50,10 +51,10 @@ struct LogEntry {
     std::string path;
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
-    const StreamInfo* stream = nullptr;   ///< record, state
+    const StreamInfo* stream = nullptr;  ///< record, state
     const record::Record* record = nullptr;
-    bool settled = false;                 ///< record
-    std::string text;                     ///< state, footer, damage, segment: one line for people
+    bool settled = false;  ///< record
+    std::string text;      ///< state, footer, damage, segment: one line for people
 };
 
 /// Reads everything and checks every checksum. Throws Error like Spool::open, but not locked.

@@ -3,8 +3,8 @@
 /// The Spool over segment files: spool.cpp opens and closes, commit.cpp writes and syncs, read.cpp
 /// reads, maintain.cpp retires, prepares and compacts.
 ///
-/// Locks, in this order: append_mutex_ (the active segment and all writing to it), mutex_ (all state
-/// in memory; never held over input or output). Reports are made without either.
+/// Locks, in this order: append_mutex_ (the active segment and all writing to it), mutex_ (all
+/// state in memory; never held over input or output). Reports are made without either.
 
 #include <atomic>
 #include <deque>
@@ -23,7 +23,7 @@ struct PendingBatch {
     std::vector<PartEntry> parts;
     std::vector<std::byte> state;
     std::uint32_t change_count = 0;
-    std::vector<base::ByteSpan> pieces;               ///< records
+    std::vector<base::ByteSpan> pieces;  ///< records
     std::vector<std::shared_ptr<const void>> pins;
     std::uint64_t record_bytes = 0;
 
@@ -67,7 +67,8 @@ private:
     [[nodiscard]] int store_manifest(const std::vector<std::uint64_t>& without);
     [[nodiscard]] SegmentHeader new_header();
     void check_space();
-    /// Reports wait until no lock is held: each public call that may cause one has a Reporter first.
+    /// Reports wait until no lock is held: each public call that may cause one has a Reporter
+    /// first.
     void report(Damage damage);
     class Reporter {
     public:
@@ -143,19 +144,19 @@ private:
     const Report report_;
     const std::unique_ptr<Files> files_;
     RecoveryReport recovery_;
-    std::unique_ptr<Recovered> recovered_;   // until start()
+    std::unique_ptr<Recovered> recovered_;  // until start()
     base::Epoch epoch_;
     std::mutex random_mutex_;
     std::mutex reports_mutex_;
-    std::vector<Damage> reports_;            // not yet delivered
+    std::vector<Damage> reports_;  // not yet delivered
 
     // Guarded by append_mutex_.
     std::mutex append_mutex_;
     std::deque<PendingBatch> unsynced_;
     std::uint64_t unsynced_bytes_ = 0;
-    std::uint64_t synced_batch_ = 0;         // of the active segment
+    std::uint64_t synced_batch_ = 0;  // of the active segment
     std::uint64_t synced_offset_ = kSegmentDataAt;
-    std::uint64_t proven_batch_ = 0;         // the highest synced number written in a head
+    std::uint64_t proven_batch_ = 0;  // the highest synced number written in a head
     std::uint64_t active_limit_ = 0;
     std::uint64_t content_at_ = kSegmentDataAt;  // where the checkpoint ends
     bool checkpoint_pending_ = false;
@@ -166,9 +167,9 @@ private:
     Manifest manifest_;
     DeliveryState state_;
     Catalog catalog_;
-    std::shared_ptr<Segment> active_;        // written under both locks
+    std::shared_ptr<Segment> active_;  // written under both locks
     std::vector<std::shared_ptr<Segment>> prepared_;
-    std::vector<std::uint64_t> creating_;    // numbers given out, files not there yet
+    std::vector<std::uint64_t> creating_;  // numbers given out, files not there yet
     std::uint64_t next_number_ = 1;
     std::vector<StreamIndex> unregistered_;
     std::uint64_t appends_ = 0;
@@ -177,7 +178,7 @@ private:
     std::uint64_t reserved_ = 0;
     std::uint64_t reserved_dead_ = 0;
     bool manifest_dirty_ = false;
-    bool record_due_ = false;                // synced further than any head says
+    bool record_due_ = false;  // synced further than any head says
     base::Time last_commit_{};
     base::Time prepare_after_{};
     base::Time space_check_at_{};

@@ -6,8 +6,8 @@
 #include "spool/log_spool.hpp"
 #include "spool/scan.hpp"
 
-/// Upkeep, beside the committing thread: finished segments go, the next one is made ahead, survivors
-/// of mostly finished ones move forward.
+/// Upkeep, beside the committing thread: finished segments go, the next one is made ahead,
+/// survivors of mostly finished ones move forward.
 
 namespace peermq::spool {
 
@@ -63,7 +63,8 @@ std::vector<std::uint64_t> LogSpool::finished_segments() const {
     std::vector<std::uint64_t> finished;
     if (checkpoint_append_ > synced_appends_) return finished;
     for (const auto& [number, segment] : catalog_.segments()) {
-        if (segment == active_ || segment->live() > 0 || segment->released_by > synced_appends_) continue;
+        if (segment == active_ || segment->live() > 0 || segment->released_by > synced_appends_)
+            continue;
         finished.push_back(number);
     }
     return finished;
@@ -206,12 +207,17 @@ bool LogSpool::carry() {
         bytes->insert(bytes->end(), record.bytes.begin(), record.bytes.end());
     };
     const auto stop = [&] {
-        return bytes->size() + pending.parts.size() * kPartEntryBytes >= limits::carry_bytes_max / 2;
+        return bytes->size() + pending.parts.size() * kPartEntryBytes >=
+               limits::carry_bytes_max / 2;
     };
     const std::uint64_t to = victim->used;
     const Scan scan = scan_segment(*victim->file, victim->header.random_id,
-                                   {.from = at, .to = to, .keep_state = false, .visit = visit,
-                                    .stop = stop, .budget = kCarryScanBytes});
+                                   {.from = at,
+                                    .to = to,
+                                    .keep_state = false,
+                                    .visit = visit,
+                                    .stop = stop,
+                                    .budget = kCarryScanBytes});
     if (scan.failed) {
         victim_ = 0;
         {
@@ -291,8 +297,8 @@ bool LogSpool::sync_record_due() const {
     return record_due_ && clock_.now() >= base::after(last_commit_, limits::sync_record_wait);
 }
 
-/// After a quiet while: says in the log how far it is durable, so that later damage is known for what
-/// it is.
+/// After a quiet while: says in the log how far it is durable, so that later damage is known for
+/// what it is.
 void LogSpool::write_sync_record() {
     {
         std::lock_guard lock(mutex_);

@@ -34,7 +34,8 @@ ReadResult LogSpool::read(StreamIndex index, Seq first, std::size_t bytes_max) {
     const std::shared_ptr<Segment> segment = place->segment;
     std::optional<PartPlace> part = take_cursor(index, first, segment->number());
     std::uint64_t from = 0;
-    while (query.seq <= place->run.last && (result.run.empty() || result.bytes.size() < bytes_max)) {
+    while (query.seq <= place->run.last &&
+           (result.run.empty() || result.bytes.size() < bytes_max)) {
         bool failed = false;
         if (!part) part = locate(segment, query, from, failed);
         if (failed || !part) {
@@ -101,7 +102,8 @@ ReadResult LogSpool::nothing_at(const StreamData& stream, Seq first) const {
 }
 
 std::optional<PartPlace> LogSpool::locate(const std::shared_ptr<Segment>& segment,
-                                          const PartQuery& query, std::uint64_t from, bool& failed) {
+                                          const PartQuery& query, std::uint64_t from,
+                                          bool& failed) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         const std::shared_ptr<SegmentIndex> index = index_of(segment);
         std::vector<IndexEntry> candidates;
@@ -114,8 +116,8 @@ std::optional<PartPlace> LogSpool::locate(const std::shared_ptr<Segment>& segmen
             // Behind the part read last, if that lies in the same stretch.
             const std::uint64_t begin =
                 from > entry.begin && from < entry.end && !query.carried ? from : entry.begin;
-            auto place = find_part(*segment->file, segment->header.random_id, begin, entry.end, query,
-                                   failed);
+            auto place = find_part(*segment->file, segment->header.random_id, begin, entry.end,
+                                   query, failed);
             if (place || failed) return place;
         }
         if (from == 0) break;
@@ -156,8 +158,9 @@ std::shared_ptr<SegmentIndex> LogSpool::load_index(Segment& segment) {
             }
         }
     }
-    report({Damage::Kind::bad_footer, files_->path(segment.name), segment.used, 0, 0,
-            files_->path(segment.name) + ": the footer cannot be read; the segment is read through"});
+    report(
+        {Damage::Kind::bad_footer, files_->path(segment.name), segment.used, 0, 0,
+         files_->path(segment.name) + ": the footer cannot be read; the segment is read through"});
     keep_copy(segment);
     auto index = std::make_shared<SegmentIndex>();
     const Scan scan = scan_segment(*segment.file, seed,

@@ -23,7 +23,8 @@ bool matches(const PartEntry& entry, const PartQuery& query) {
 }
 
 /// As read_exactly, but returns what there is.
-std::size_t read_some(base::File& file, std::span<std::byte> out, std::uint64_t offset, bool& failed) {
+std::size_t read_some(base::File& file, std::span<std::byte> out, std::uint64_t offset,
+                      bool& failed) {
     std::size_t done = 0;
     while (done < out.size()) {
         const base::IoResult got = file.read_at(out.subspan(done), offset + done);
@@ -49,8 +50,8 @@ std::optional<PartPlace> place_in(const BatchHead& head, const std::vector<PartE
 /// Past damage: the thorough way, over the whole stretch.
 std::optional<PartPlace> find_by_scan(base::File& file, std::uint64_t seed, std::uint64_t begin,
                                       std::uint64_t end, const PartQuery& query, bool& failed) {
-    const Scan scan = scan_segment(
-        file, seed, {.from = begin, .to = end, .records = false, .keep_state = false});
+    const Scan scan =
+        scan_segment(file, seed, {.from = begin, .to = end, .records = false, .keep_state = false});
     failed = failed || scan.failed;
     for (const ScannedBatch& batch : scan.batches) {
         for (const ScannedPart& part : batch.parts) {
@@ -107,7 +108,8 @@ PartRead read_part(base::File& file, const PartPlace& place, Run wanted, const P
         Seq next = wanted.first;
         std::size_t behind = 0;  // where the record after the last one taken starts
         std::size_t first_at = 0;
-        const auto visit = [&](std::size_t offset, std::size_t length, const record::Record& record) {
+        const auto visit = [&](std::size_t offset, std::size_t length,
+                               const record::Record& record) {
             if (record.seq < wanted.first) return true;
             if (record.seq != next || record.seq > wanted.last) return false;
             const std::size_t taken = behind - first_at;
@@ -126,7 +128,8 @@ PartRead read_part(base::File& file, const PartPlace& place, Run wanted, const P
                          window.begin() + static_cast<std::ptrdiff_t>(behind));
             result.run = {wanted.first, next - 1};
             if (next <= place.run.last) {
-                result.rest = PartPlace{{next, place.run.last}, at + behind, place.end, place.batch_end};
+                result.rest =
+                    PartPlace{{next, place.run.last}, at + behind, place.end, place.batch_end};
             }
             return result;
         }

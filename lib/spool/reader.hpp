@@ -36,16 +36,17 @@ struct PartQuery {
                                                  const PartQuery& query, bool& failed);
 
 struct PartRead {
-    Run run;                             ///< good records, appended to the result
-    Run lost;                            ///< when the first ones wanted are damaged
-    std::optional<PartPlace> rest;       ///< where to go on in this part
-    bool failed = false;                 ///< the system refused to read
+    Run run;                        ///< good records, appended to the result
+    Run lost;                       ///< when the first ones wanted are damaged
+    std::optional<PartPlace> rest;  ///< where to go on in this part
+    bool failed = false;            ///< the system refused to read
 };
 
-/// Reads verified records of `wanted` from a part, up to `bytes_max`, at least one, and appends them
-/// to `bytes` and `offsets` (which ends with the length of `bytes`). Stops at damage.
+/// Reads verified records of `wanted` from a part, up to `bytes_max`, at least one, and appends
+/// them to `bytes` and `offsets` (which ends with the length of `bytes`). Stops at damage.
 [[nodiscard]] PartRead read_part(base::File& file, const PartPlace& place, Run wanted,
                                  const PartQuery& query, std::size_t bytes_max,
-                                 std::vector<std::byte>& bytes, std::vector<std::uint32_t>& offsets);
+                                 std::vector<std::byte>& bytes,
+                                 std::vector<std::uint32_t>& offsets);
 
 }  // namespace peermq::spool

@@ -6,28 +6,13 @@
 
 #include "base/limits.hpp"
 #include "peermq/error.hpp"
+#include "spool/intake.hpp"
 
 namespace peermq::spool {
 
 namespace limits = base::limits;
 
 namespace {
-
-/// A name with a number further ahead than this is no segment of ours.
-constexpr std::uint64_t kNumberAhead = std::uint64_t{1} << 32;
-
-struct Candidate {
-    std::string name;
-    std::uint64_t named = 0;          ///< number in the name
-    bool header_ok = false;
-    std::shared_ptr<Segment> segment;
-};
-
-[[noreturn]] void newer_version(const std::string& path) {
-    throw Error(ErrorCode::version_mismatch,
-                path + " was written by a newer version of peermq (this one reads format " +
-                    std::to_string(kFormatVersion) + "); open it with that version");
-}
 
 std::string plural(std::uint64_t count, const std::string& word) {
     return std::to_string(count) + " " + word + (count == 1 ? "" : "s");
@@ -38,30 +23,15 @@ public:
     Recovery(Files& files, base::OpenMode mode) : files_(files), mode_(mode) {}
 
     Recovered go() {
-        std::vector<base::DirectoryEntry> entries;
-        if (const int error = files_.list(entries); error != 0) {
-            throw Error(ErrorCode::io_error, "cannot list " + files_.path() + ": " + errno_text(error));
+        Intake intake = take_in(files_, mode_, out_);
+        have_manifest_ = intake.have_manifest;
+        headerless_ = std::move(intake.headerless);
+        for (auto& [number, segment] : intake.segments) {
+            segments_[number] = std::make_unique<Work>();
+            segments_[number]->segment = std::move(segment);
         }
-        bool manifest_damaged = false;
-        const auto manifest = load_manifest(files_, manifest_damaged);
-        if (manifest) out_.manifest = *manifest;
-        have_manifest_ = manifest.has_value();
-        collect(entries);
-        if (!have_manifest_ && candidates_.empty()) {
-            if (manifest_damaged) {
-                throw Error(ErrorCode::corrupt, files_.path(kManifestName) +
-                                                    " is damaged and there are no segments to rebuild "
-                                                    "it from; restore the directory or remove it");
-            }
-            out_.created = true;
-        } else if (!have_manifest_) {
-            rebuild_manifest();
-        }
-        out_.created = out_.created || (out_.manifest.next_number == 1 && candidates_.empty());
-        out_.next_number = std::max(out_.next_number, out_.manifest.next_number);
-        out_.epoch = std::max(out_.epoch, out_.manifest.epoch);
-        admit();
-        for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) recover_segment(*it->second);
+        for (auto it = segments_.rbegin(); it != segments_.rend(); ++it)
+            recover_segment(*it->second);
         replay();
         find_missing();
         if (state_damaged_) distrust_state();
@@ -74,150 +44,11 @@ private:
     /// What recovery learns about one segment, until the catalog is built.
     struct Work {
         std::shared_ptr<Segment> segment;
-        std::vector<ExtentEntry> extents;                  // of a sealed one
-        std::vector<ScannedBatch> batches;                 // accepted, with parts when not sealed
+        std::vector<ExtentEntry> extents;   // of a sealed one
+        std::vector<ScannedBatch> batches;  // accepted, with parts when not sealed
         bool needs_state = false;
         bool has_checkpoint = false;
     };
-
-    // --- which files there are
-
-    void collect(const std::vector<base::DirectoryEntry>& entries) {
-        for (const base::DirectoryEntry& entry : entries) {
-            if (is_temporary(entry.name)) out_.stale.push_back(entry.name);
-            const auto number = segment_number(entry.name);
-            const bool near =
-                number && *number > 0 &&
-                (!have_manifest_ || *number < out_.manifest.next_number + kNumberAhead) &&
-                *number < ~std::uint64_t{0} - kNumberAhead;
-            if (!near || !entry.is_regular_file) continue;
-            out_.next_number = std::max(out_.next_number, *number + 1);
-            if (have_manifest_ && *number < out_.manifest.next_number && !listed(*number)) {
-                // Reclaimed before a crash undid the unlink: everything in it is finished.
-                out_.stale.push_back(entry.name);
-                continue;
-            }
-            look_at(entry.name, *number);
-        }
-    }
-
-    [[nodiscard]] const Manifest::Live* listed(std::uint64_t number) const {
-        for (const Manifest::Live& live : out_.manifest.live) {
-            if (live.number == number) return &live;
-        }
-        return nullptr;
-    }
-
-    void look_at(const std::string& name, std::uint64_t number) {
-        Candidate candidate{name, number, false, std::make_shared<Segment>()};
-        Segment& segment = *candidate.segment;
-        segment.name = name;
-        segment.header.number = number;
-        std::unique_ptr<base::File> file;
-        int error = files_.open(name, mode_, file);
-        if (error == ENOENT && mode_ == base::OpenMode::read) return;
-        if (error == 0) error = file->size(segment.file_bytes);
-        if (error != 0) {
-            throw Error(ErrorCode::io_error, "cannot open " + files_.path(name) + ": " + errno_text(error));
-        }
-        segment.file = std::move(file);
-        for (const std::uint64_t at : {std::uint64_t{0}, kSegmentHeaderCopyAt}) {
-            std::vector<std::byte> bytes(kSegmentHeaderBytes);
-            if (!read_exactly(*segment.file, bytes, at)) continue;
-            SegmentHeader header;
-            const BlockState state = decode_segment_header(bytes, header);
-            if (state == BlockState::newer) newer_version(files_.path(name));
-            if (state != BlockState::ok) continue;
-            segment.header = header;
-            candidate.header_ok = true;
-            break;
-        }
-        candidates_.push_back(std::move(candidate));
-    }
-
-    void rebuild_manifest() {
-        for (const Candidate& candidate : candidates_) {
-            if (!candidate.header_ok) continue;
-            out_.manifest.spool = candidate.segment->header.spool;
-            out_.manifest.peer = candidate.segment->header.peer;
-        }
-        if (out_.manifest.spool.is_zero()) {
-            throw Error(ErrorCode::corrupt, files_.path() + " holds no readable manifest and no "
-                                                            "readable segment header");
-        }
-        report(Damage::Kind::corrupt_records, files_.path(kManifestName), 0, 0, 0,
-               "the manifest is missing or damaged; it was rebuilt from the segments");
-    }
-
-    /// Sorts out what does not belong here; the rest become segments_.
-    void admit() {
-        for (Candidate& candidate : candidates_) {
-            Segment& segment = *candidate.segment;
-            const std::string path = files_.path(candidate.name);
-            if (candidate.header_ok && segment.header.spool != out_.manifest.spool) {
-                report(Damage::Kind::foreign_segment, path, 0, segment.file_bytes, 0,
-                       "belongs to another spool; left alone");
-                continue;
-            }
-            if (candidate.header_ok && segment.number() != candidate.named &&
-                !admit_misnamed(candidate)) {
-                continue;
-            }
-            const Manifest::Live* live = listed(segment.number());
-            if (candidate.header_ok && live != nullptr && live->random_id != segment.header.random_id) {
-                report(Damage::Kind::rolled_back, path, 0, segment.file_bytes, 0,
-                       "is another segment of that number, from an older copy of the spool; left alone");
-                continue;
-            }
-            if (!candidate.header_ok && live != nullptr) {
-                segment.header = {out_.manifest.spool, out_.manifest.peer, candidate.named,
-                                  live->random_id, {}};
-            }
-            add_segment(candidate);
-        }
-    }
-
-    void add_segment(Candidate& candidate) {
-        Segment& segment = *candidate.segment;
-        out_.epoch = std::max(out_.epoch, segment.header.epoch.counter);
-        auto& slot = segments_[segment.number()];
-        if (slot) {
-            // Two files of one number: the one under its own name counts.
-            Candidate* loser = &candidate;
-            if (segment_name(segment.number()) == candidate.name) {
-                std::swap(slot->segment, candidate.segment);
-            }
-            report(Damage::Kind::duplicate_segment, files_.path(loser->segment->name), 0,
-                   loser->segment->file_bytes, 0,
-                   "is a copy of segment " + std::to_string(slot->segment->number()) + "; left alone");
-            return;
-        }
-        slot = std::make_unique<Work>();
-        slot->segment = candidate.segment;
-        if (!candidate.header_ok) headerless_.push_back(segment.number());
-    }
-
-    /// A file under the wrong name is still the segment that its header says, unless that is gone.
-    bool admit_misnamed(const Candidate& candidate) {
-        const std::uint64_t number = candidate.segment->number();
-        const std::string path = files_.path(candidate.name);
-        if (have_manifest_ && number < out_.manifest.next_number && listed(number) == nullptr) {
-            report(Damage::Kind::rolled_back, path, 0, candidate.segment->file_bytes, 0,
-                   "holds segment " + std::to_string(number) +
-                       ", which was finished and reclaimed; left alone");
-            return false;
-        }
-        const bool has_own = std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& c) {
-            return c.named == number && c.header_ok && c.segment->number() == number;
-        });
-        if (!has_own) {
-            report(Damage::Kind::foreign_segment, path, 0, candidate.segment->file_bytes, 0,
-                   "is out of order: it holds segment " + std::to_string(number) +
-                       "; its records are used");
-        }
-        out_.next_number = std::max(out_.next_number, number + 1);
-        return true;
-    }
 
     // --- one segment
 
@@ -233,7 +64,7 @@ private:
         const ChainEntry* chain = chain_of(segment.number());
         // The newest segment of a closed spool has no later one; the manifest stands in.
         ChainEntry from_manifest;
-        const Manifest::Live* live = listed(segment.number());
+        const Manifest::Live* live = listed(out_.manifest, segment.number());
         if (chain == nullptr && live != nullptr && live->valid_end >= kSegmentDataAt) {
             from_manifest = {segment.number(), live->random_id, live->valid_end, true, {}};
             chain = &from_manifest;
@@ -279,7 +110,8 @@ private:
         if (segment.file_bytes < kSegmentDataAt + kFooterTailBytes) return false;
         const std::uint64_t seed = segment.header.random_id;
         std::vector<std::byte> bytes(kFooterTailBytes);
-        if (!read_exactly(*segment.file, bytes, segment.file_bytes - kFooterTailBytes)) return false;
+        if (!read_exactly(*segment.file, bytes, segment.file_bytes - kFooterTailBytes))
+            return false;
         const auto tail = decode_footer_tail(bytes, seed);
         if (!tail || tail->offset < kSegmentDataAt || tail->bytes > segment.file_bytes ||
             tail->offset != segment.file_bytes - tail->bytes ||
@@ -305,9 +137,11 @@ private:
         out_.report.bytes_scanned += scan.bytes_read;
         require_read(segment, scan);
         const bool good =
-            scan.gaps.empty() && scan.end == segment.used && scan.batches.size() == segment.batches &&
-            std::all_of(scan.batches.begin(), scan.batches.end(),
-                        [](const ScannedBatch& b) { return b.state_ok && b.table_ok && b.complete; });
+            scan.gaps.empty() && scan.end == segment.used &&
+            scan.batches.size() == segment.batches &&
+            std::all_of(scan.batches.begin(), scan.batches.end(), [](const ScannedBatch& b) {
+                return b.state_ok && b.table_ok && b.complete;
+            });
         if (good) {
             work.batches = std::move(scan.batches);
             return;
@@ -351,9 +185,10 @@ private:
     }
 
     [[nodiscard]] static bool is_excluded(const Segment& segment, std::uint64_t offset) {
-        return std::any_of(segment.excluded.begin(), segment.excluded.end(), [&](const auto& range) {
-            return range.offset <= offset && offset < range.offset + range.bytes;
-        });
+        return std::any_of(segment.excluded.begin(), segment.excluded.end(),
+                           [&](const auto& range) {
+                               return range.offset <= offset && offset < range.offset + range.bytes;
+                           });
     }
 
     /// Takes the batches that count; returns where the last one ends.
@@ -362,17 +197,19 @@ private:
         std::uint64_t end = kSegmentDataAt;
         for (const Scan::Gap& gap : scan.gaps) {
             if (is_excluded(segment, gap.offset)) continue;
-            const auto next = std::find_if(
-                scan.batches.begin(), scan.batches.end(),
-                [&](const ScannedBatch& batch) { return batch.head.offset >= gap.offset + gap.bytes; });
-            const bool was_durable =
-                next == scan.batches.end() ? proven == ~std::uint64_t{0} : next->head.number - 1 <= proven;
+            const auto next = std::find_if(scan.batches.begin(), scan.batches.end(),
+                                           [&](const ScannedBatch& batch) {
+                                               return batch.head.offset >= gap.offset + gap.bytes;
+                                           });
+            const bool was_durable = next == scan.batches.end() ? proven == ~std::uint64_t{0}
+                                                                : next->head.number - 1 <= proven;
             lose_gap(work, gap, was_durable);
         }
         for (ScannedBatch& batch : scan.batches) {
             if (is_excluded(segment, batch.head.offset)) continue;
             if (!batch.complete && batch.head.number > proven) {
-                torn_.push_back({segment.number(), batch.head.offset, batch.head.bytes, count(batch)});
+                torn_.push_back(
+                    {segment.number(), batch.head.offset, batch.head.bytes, count(batch)});
                 continue;
             }
             if (segment.unproven_from != 0 && batch.head.number <= proven) {
@@ -418,10 +255,12 @@ private:
         const bool state_lost = !batch.state_ok && work.needs_state;
         state_damaged_ = state_damaged_ || state_lost || !batch.table_ok;
         std::string text = "batch " + std::to_string(batch.head.number) + " is damaged: ";
-        text += batch.table_ok ? plural(lost, "record") + " lost" : "its records cannot be told apart";
-        if (state_lost) text += ", and so are changes of delivery state: some messages may be repeated";
-        damage(*work.segment, Damage::Kind::corrupt_records, batch.head.offset, batch.head.bytes, lost,
-               text);
+        text +=
+            batch.table_ok ? plural(lost, "record") + " lost" : "its records cannot be told apart";
+        if (state_lost)
+            text += ", and so are changes of delivery state: some messages may be repeated";
+        damage(*work.segment, Damage::Kind::corrupt_records, batch.head.offset, batch.head.bytes,
+               lost, text);
     }
 
     void check_end(Segment& segment, const ChainEntry& chain, const Scan& scan) {
@@ -440,13 +279,15 @@ private:
         const std::uint64_t tail_end = scan.end + scan.tail_bytes;
         std::uint64_t records = 0;
         for (const Torn& torn : torn_) {
-            if (torn.number == segment.number() && torn.offset >= segment.used) records += torn.records;
+            if (torn.number == segment.number() && torn.offset >= segment.used)
+                records += torn.records;
         }
         if (tail_end <= segment.used) return;
         const std::uint64_t bytes = tail_end - segment.used;
-        out_.keep.push_back({segment.file, segment.used,
-                             std::min<std::uint64_t>(bytes, limits::quarantine_tail_bytes_max),
-                             "tail-" + segment.name.substr(4) + "-" + std::to_string(segment.used)});
+        out_.keep.push_back(
+            {segment.file, segment.used,
+             std::min<std::uint64_t>(bytes, limits::quarantine_tail_bytes_max),
+             "tail-" + segment.name.substr(4) + "-" + std::to_string(segment.used)});
         report(Damage::Kind::torn_tail, files_.path(segment.name), segment.used, bytes, records,
                "the end was not wholly written before a crash; it was never durable and is cut");
     }
@@ -590,8 +431,8 @@ private:
         extent.id = entry.id;
         extent.epoch = entry.epoch;
         extent.records += good.size();
-        extent.bytes += good.size() == entry.count ? entry.bytes
-                                                   : entry.bytes / entry.count * good.size();
+        extent.bytes +=
+            good.size() == entry.count ? entry.bytes : entry.bytes / entry.count * good.size();
         good.for_each([&](Run run) {
             if (!extent.runs.empty() && extent.runs.back().last + 1 == run.first) {
                 extent.runs.back().last = run.last;
@@ -633,7 +474,8 @@ private:
                 for (const Run run : extent.runs) {
                     live += run.count() - stream->finished().count_in(run);
                 }
-                out_.catalog.add_extent(segment, extent, stream->info.kind == StreamKind::dead, live);
+                out_.catalog.add_extent(segment, extent, stream->info.kind == StreamKind::dead,
+                                        live);
                 out_.report.records_unsettled += live;
             }
         }
@@ -641,8 +483,8 @@ private:
 
     // --- reports
 
-    void report(Damage::Kind kind, const std::string& path, std::uint64_t offset, std::uint64_t bytes,
-                std::uint64_t records, const std::string& text) {
+    void report(Damage::Kind kind, const std::string& path, std::uint64_t offset,
+                std::uint64_t bytes, std::uint64_t records, const std::string& text) {
         out_.report.damage.push_back({kind, path, offset, bytes, records, path + ": " + text});
     }
 
@@ -667,7 +509,6 @@ private:
     base::OpenMode mode_;
     Recovered out_;
     bool have_manifest_ = false;
-    std::vector<Candidate> candidates_;
     std::map<std::uint64_t, std::unique_ptr<Work>> segments_;
     std::vector<std::uint64_t> headerless_;
     std::vector<ChainEntry> chain_;
@@ -678,43 +519,6 @@ private:
 };
 
 }  // namespace
-
-void refuse_foreign(Files& files, const std::vector<base::DirectoryEntry>& entries) {
-    std::string stranger;
-    for (const base::DirectoryEntry& entry : entries) {
-        if (entry.name == kManifestName || segment_number(entry.name)) return;
-        const bool ours = entry.name == kLockName || entry.name == kQuarantineName ||
-                          is_temporary(entry.name) || entry.name == "lost+found";
-        if (!ours && stranger.empty()) stranger = entry.name;
-    }
-    if (stranger.empty()) return;
-    throw Error(ErrorCode::corrupt, files.path() + " is not a spool: it has no " +
-                                        std::string(kManifestName) + " and no segments, but holds \"" +
-                                        stranger + "\"; give the spool a directory of its own");
-}
-
-std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
-    damaged = false;
-    std::unique_ptr<base::File> file;
-    int error = files.open(kManifestName, base::OpenMode::read, file);
-    if (error == ENOENT) return std::nullopt;
-    std::uint64_t size = 0;
-    if (error == 0) error = file->size(size);
-    if (error != 0) {
-        throw Error(ErrorCode::io_error,
-                    "cannot open " + files.path(kManifestName) + ": " + errno_text(error));
-    }
-    damaged = true;
-    if (size > limits::manifest_bytes_max) return std::nullopt;
-    std::vector<std::byte> bytes(size);
-    if (!read_exactly(*file, bytes, 0)) return std::nullopt;
-    Manifest manifest;
-    const BlockState state = decode_manifest(bytes, manifest);
-    if (state == BlockState::newer) newer_version(files.path(kManifestName));
-    if (state != BlockState::ok) return std::nullopt;
-    damaged = false;
-    return manifest;
-}
 
 Recovered recover(Files& files, base::OpenMode mode) { return Recovery(files, mode).go(); }
 

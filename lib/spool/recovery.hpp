@@ -1,11 +1,11 @@
 #pragma once
 
-/// From the files of a spool to its state in memory. Reads only: what it decides to cut, to unlink or
-/// to keep aside is in the result, and open() does it once the new segment is durable. So a crash
-/// anywhere and a second recovery give the same.
+/// From the files of a spool to its state in memory. Reads only: what it decides to cut, to unlink
+/// or to keep aside is in the result, and open() does it once the new segment is durable. So a
+/// crash anywhere and a second recovery give the same.
 ///
-/// Segments are gone through from the newest to the oldest, because a later file says what counts in
-/// an earlier one; batches without a footer are scanned. One thread, before the spool exists.
+/// Segments are gone through from the newest to the oldest, because a later file says what counts
+/// in an earlier one; batches without a footer are scanned. One thread, before the spool exists.
 
 #include <string>
 
@@ -17,13 +17,13 @@ namespace peermq::spool {
 
 struct Recovered {
     Manifest manifest;
-    bool created = false;                     ///< there was no spool
+    bool created = false;  ///< there was no spool
     DeliveryState state;
     Catalog catalog;
     RecoveryReport report;
     std::uint64_t next_number = 1;
-    std::uint32_t epoch = 0;                  ///< highest counter found
-    std::vector<std::string> stale;           ///< names to remove: tmp files, reclaimed segments
+    std::uint32_t epoch = 0;         ///< highest counter found
+    std::vector<std::string> stale;  ///< names to remove: tmp files, reclaimed segments
 
     /// Bytes to keep in quarantine.
     struct Keep {

@@ -31,7 +31,8 @@ public:
         if (offset < start_ || offset + bytes > start_ + filled_) load(offset, bytes);
         const std::uint64_t skip = offset - start_;
         if (skip >= filled_) return {};
-        return base::ByteSpan(buffer_).subspan(skip, std::min<std::uint64_t>(bytes, filled_ - skip));
+        return base::ByteSpan(buffer_).subspan(skip,
+                                               std::min<std::uint64_t>(bytes, filled_ - skip));
     }
     [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
     [[nodiscard]] bool failed() const noexcept { return failed_; }
@@ -44,8 +45,8 @@ private:
             std::min(std::max<std::uint64_t>(bytes, kWindowBytes), to_ > offset ? to_ - offset : 0);
         // Grows as bytes arrive, so a length that lies about the file costs no memory.
         while (filled_ < want) {
-            const std::uint64_t step =
-                std::min<std::uint64_t>(want - filled_, std::max<std::uint64_t>(filled_, kWindowBytes));
+            const std::uint64_t step = std::min<std::uint64_t>(
+                want - filled_, std::max<std::uint64_t>(filled_, kWindowBytes));
             if (buffer_.size() < filled_ + step) buffer_.resize(filled_ + step);
             const base::IoResult got =
                 file_.read_at(std::span(buffer_).subspan(filled_, step), offset + filled_);
@@ -116,8 +117,7 @@ private:
             const base::ByteSpan bytes = window_.get(at, kWindowBytes);
             if (bytes.empty()) break;
             const bool at_end = at + bytes.size() >= options_.to || bytes.size() < kWindowBytes;
-            const std::size_t stop =
-                at_end ? bytes.size() : bytes.size() - (kBatchHeadBytes - 8);
+            const std::size_t stop = at_end ? bytes.size() : bytes.size() - (kBatchHeadBytes - 8);
             for (std::size_t i = 0; i < stop; i += 8) {
                 const std::size_t word = std::min<std::size_t>(8, bytes.size() - i);
                 std::uint64_t value = 0;
@@ -128,8 +128,8 @@ private:
                 if (magic != kBatchMagic && magic != kTrailerMagic) continue;
                 const auto head = decode_batch_head(bytes.subspan(i), magic, seed_);
                 if (head && head->number > last_number_ && head->offset >= start &&
-                    at + i == (magic == kBatchMagic ? head->offset
-                                                    : head->end() - kBatchHeadBytes)) {
+                    at + i ==
+                        (magic == kBatchMagic ? head->offset : head->end() - kBatchHeadBytes)) {
                     return head;
                 }
             }

@@ -135,11 +135,12 @@ Catalog::Ref Catalog::extent_for(Segment& segment, StreamRefs& refs, const PartE
     extent->carried = part.carried();
     const Ref ref{&segment, extent};
     // Regular parts come in rising order, except while recovery goes through older segments.
-    const auto at = part.carried() ? list.end()
-                                   : std::partition_point(list.begin(), list.end(), [&](const Ref& r) {
-                                         return !r.extent->runs.empty() &&
-                                                r.extent->runs.front().first < part.first;
-                                     });
+    const auto at =
+        part.carried()
+            ? list.end()
+            : std::partition_point(list.begin(), list.end(), [&](const Ref& r) {
+                  return !r.extent->runs.empty() && r.extent->runs.front().first < part.first;
+              });
     list.insert(at, ref);
     return ref;
 }
@@ -190,8 +191,9 @@ void Catalog::remove_run(Segment& segment, StreamIndex stream, const base::Epoch
 }
 
 std::size_t Catalog::first_ending_at(const std::vector<Ref>& refs, Seq seq) {
-    const auto it = std::partition_point(
-        refs.begin(), refs.end(), [&](const Ref& ref) { return ref.extent->runs.back().last < seq; });
+    const auto it = std::partition_point(refs.begin(), refs.end(), [&](const Ref& ref) {
+        return ref.extent->runs.back().last < seq;
+    });
     return static_cast<std::size_t>(it - refs.begin());
 }
 

@@ -3,8 +3,8 @@
 /// What the spool keeps in memory about its segments: which records lie where and how many of them
 /// are still live. Costs memory per segment and stream, not per record.
 ///
-/// A record is live until it is settled in group 0. Not thread-safe: the spool's mutex guards all of
-/// it; a Segment's file may be read without.
+/// A record is live until it is settled in group 0. Not thread-safe: the spool's mutex guards all
+/// of it; a Segment's file may be read without.
 
 #include <memory>
 #include <unordered_map>
@@ -21,10 +21,10 @@ struct Extent {
     base::StreamId id;
     base::Epoch epoch;
     bool carried = false;
-    base::RunSet runs;           ///< those that are read from here
-    std::uint64_t records = 0;   ///< ever written here, to share `bytes` out
+    base::RunSet runs;          ///< those that are read from here
+    std::uint64_t records = 0;  ///< ever written here, to share `bytes` out
     std::uint64_t bytes = 0;
-    std::uint64_t live = 0;      ///< of runs
+    std::uint64_t live = 0;  ///< of runs
 
     [[nodiscard]] std::uint64_t live_bytes() const noexcept;
 };
@@ -49,18 +49,18 @@ private:
 
 struct Segment {
     SegmentHeader header;
-    std::string name;                          ///< of the file
+    std::string name;  ///< of the file
     std::shared_ptr<base::File> file;
-    std::uint64_t used = kSegmentDataAt;       ///< where the valid batches end
+    std::uint64_t used = kSegmentDataAt;  ///< where the valid batches end
     std::uint64_t file_bytes = 0;
     std::uint64_t batches = 0;
-    bool sealed = false;                       ///< has a footer
+    bool sealed = false;       ///< has a footer
     /// Recovered, and from here on nothing proves that it was ever synced; 0 = all of it is proven.
     std::uint64_t unproven_from = 0;
-    bool quarantined = false;                  ///< a copy is kept already
+    bool quarantined = false;  ///< a copy is kept already
     std::vector<ChainEntry::Range> excluded;
     std::vector<std::unique_ptr<Extent>> extents;
-    std::shared_ptr<SegmentIndex> index;       ///< null: load it from the footer
+    std::shared_ptr<SegmentIndex> index;  ///< null: load it from the footer
     /// Appends (counted over the spool) that must be synced before this segment may go.
     std::uint64_t released_by = 0;
 

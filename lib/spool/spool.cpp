@@ -19,7 +19,8 @@ namespace {
 
 std::uint64_t segment_bytes_for(const SpoolOptions& options) {
     // A small quota must not sit in one segment that can never be reclaimed.
-    const std::uint64_t bytes = std::min<std::uint64_t>(options.segment_bytes, options.max_bytes / 4);
+    const std::uint64_t bytes =
+        std::min<std::uint64_t>(options.segment_bytes, options.max_bytes / 4);
     return base::padded(std::max<std::uint64_t>(bytes, limits::segment_bytes_min));
 }
 

@@ -2,10 +2,10 @@
 
 /// The spool: one log per directory that makes streams and their delivery state survive crashes.
 ///
-/// A commit writes records of any number of streams and changes of delivery state as one batch, which
-/// recovery takes whole or not at all, with one write and one sync. Segments are numbered, never
-/// appended to after a reopen, and retire one by one once all their records are settled and that is
-/// durable in a later file. FORMAT.md beside this file has the bytes. Rules C1 to C16 of
+/// A commit writes records of any number of streams and changes of delivery state as one batch,
+/// which recovery takes whole or not at all, with one write and one sync. Segments are numbered,
+/// never appended to after a reopen, and retire one by one once all their records are settled and
+/// that is durable in a later file. FORMAT.md beside this file has the bytes. Rules C1 to C16 of
 /// ARCHITECTURE.md hold here.
 ///
 /// Threads: write() and sync() from one committing thread, maintain() from another, read() and all
@@ -35,17 +35,19 @@ using base::Seq;
 using StreamIndex = std::uint32_t;
 
 /// Which delivery state of a stream: 0 for the group of a queue; others are for the durable
-/// subscriptions of a topic. A record counts as finished, and its place may be reclaimed, once it is
-/// settled in group 0; the others only keep cursors.
+/// subscriptions of a topic. A record counts as finished, and its place may be reclaimed, once it
+/// is settled in group 0; the others only keep cursors.
 using GroupIndex = std::uint32_t;
 
 enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3, dead = 4 };
 
 struct SpoolOptions {
     std::uint64_t segment_bytes = base::limits::segment_bytes_default;
-    std::uint64_t max_bytes = base::limits::spool_bytes_default;   ///< unsettled record bytes, dead letters apart
+    std::uint64_t max_bytes =
+        base::limits::spool_bytes_default;  ///< unsettled record bytes, dead letters apart
     std::uint64_t dead_bytes_max = base::limits::spool_bytes_default / 16;
-    std::uint64_t free_bytes_min = 64 * base::limits::kMiB;        ///< stop accepting below this much free disk
+    std::uint64_t free_bytes_min =
+        64 * base::limits::kMiB;  ///< stop accepting below this much free disk
     std::size_t message_bytes_max = base::limits::message_bytes_max_default;
 };
 
@@ -69,35 +71,35 @@ struct RetryRecord {
 /// Delivery state of one group as recovered.
 struct GroupState {
     GroupIndex group = 0;
-    base::RunSet settled;             ///< of [1, end]
-    Seq mark = 0;                     ///< up to here messages may have been handed out
+    base::RunSet settled;  ///< of [1, end]
+    Seq mark = 0;          ///< up to here messages may have been handed out
     std::vector<RetryRecord> retries;
 };
 
 struct RecoveredStream {
     StreamInfo info;
-    Seq end = 0;                      ///< last seq ever used, also when everything is reclaimed
-    std::vector<GroupState> groups;   ///< at least group 0
+    Seq end = 0;                     ///< last seq ever used, also when everything is reclaimed
+    std::vector<GroupState> groups;  ///< at least group 0
 };
 
 /// Damage or loss found, each with where and how much.
 struct Damage {
     enum class Kind {
-        torn_tail,          ///< written but never synced, cut: normal after a crash
-        corrupt_records,    ///< was durable, is unreadable
+        torn_tail,        ///< written but never synced, cut: normal after a crash
+        corrupt_records,  ///< was durable, is unreadable
         missing_segment,
-        foreign_segment,    ///< of another spool, or under the wrong name
+        foreign_segment,  ///< of another spool, or under the wrong name
         duplicate_segment,
-        bad_footer,         ///< nothing lost: rebuilt by a scan
-        rolled_back,        ///< shorter or older than later files prove
-        io_error,           ///< the system refused to read or sync; nothing lost yet
+        bad_footer,   ///< nothing lost: rebuilt by a scan
+        rolled_back,  ///< shorter or older than later files prove
+        io_error,     ///< the system refused to read or sync; nothing lost yet
     };
     Kind kind{};
     std::string path;
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t records = 0;        ///< lost records, as far as known
-    std::string text;                 ///< one sentence for people
+    std::uint64_t records = 0;  ///< lost records, as far as known
+    std::string text;           ///< one sentence for people
 };
 
 struct RecoveryReport {
@@ -105,7 +107,7 @@ struct RecoveryReport {
     std::uint64_t segments = 0;
     std::uint64_t records_unsettled = 0;
     std::uint64_t bytes_scanned = 0;
-    bool created = false;             ///< a new spool
+    bool created = false;  ///< a new spool
 };
 
 /// A change of delivery state, stored in the order given, after the records of the same batch.
@@ -114,17 +116,17 @@ struct StateChange {
     Kind kind{};
     StreamIndex stream = 0;
     GroupIndex group = 0;
-    Run run;               ///< settled
-    Seq mark = 0;          ///< mark
-    RetryRecord retry;     ///< retry
+    Run run;            ///< settled
+    Seq mark = 0;       ///< mark
+    RetryRecord retry;  ///< retry
 };
 
 /// Consecutive records of one stream, encoded (record/record.hpp) with this spool's epoch.
 struct StreamPart {
     StreamIndex stream = 0;
     Run run;
-    std::vector<base::ByteSpan> bytes;                 ///< whole records in order, in one or more pieces
-    std::vector<std::shared_ptr<const void>> pins;     ///< keep the bytes alive until they are synced
+    std::vector<base::ByteSpan> bytes;  ///< whole records in order, in one or more pieces
+    std::vector<std::shared_ptr<const void>> pins;  ///< keep the bytes alive until they are synced
 };
 
 struct Batch {
@@ -140,17 +142,17 @@ enum class CommitResult {
 };
 
 struct ReadResult {
-    Run run;                              ///< records read; empty when `lost` says why or nothing is stored
-    base::Epoch epoch;                    ///< all of one epoch
-    std::vector<std::byte> bytes;         ///< the records, verified
-    std::vector<std::uint32_t> offsets;   ///< count + 1 entries
-    Run lost;                             ///< seqs from `first` on that are damaged (reported as Damage)
+    Run run;            ///< records read; empty when `lost` says why or nothing is stored
+    base::Epoch epoch;  ///< all of one epoch
+    std::vector<std::byte> bytes;        ///< the records, verified
+    std::vector<std::uint32_t> offsets;  ///< count + 1 entries
+    Run lost;  ///< seqs from `first` on that are damaged (reported as Damage)
 };
 
 struct SpoolStats {
-    std::uint64_t live_bytes = 0;         ///< of unsettled records, dead letters apart
+    std::uint64_t live_bytes = 0;  ///< of unsettled records, dead letters apart
     std::uint64_t dead_bytes = 0;
-    std::uint64_t disk_bytes = 0;         ///< of all segment files
+    std::uint64_t disk_bytes = 0;  ///< of all segment files
     std::uint64_t segments = 0;
     std::uint64_t commits = 0;
     std::uint64_t syncs = 0;
@@ -167,11 +169,13 @@ public:
     /// Called with damage and I/O errors found while running; any thread, no lock held.
     using Report = std::function<void(const Damage&)>;
 
-    /// Locks, recovers and opens the directory, creating it when missing. On return a new segment with
-    /// a new epoch is durable. Throws Error: locked (text names the holder's pid), version_mismatch,
-    /// corrupt (not a spool: foreign files instead of ours), denied, no_space, io_error.
-    static std::unique_ptr<Spool> open(base::FileSystem& files, base::Clock& clock, base::Random& random,
-                                       const std::string& path, SpoolOptions options, Report report);
+    /// Locks, recovers and opens the directory, creating it when missing. On return a new segment
+    /// with a new epoch is durable. Throws Error: locked (text names the holder's pid),
+    /// version_mismatch, corrupt (not a spool: foreign files instead of ours), denied, no_space,
+    /// io_error.
+    static std::unique_ptr<Spool> open(base::FileSystem& files, base::Clock& clock,
+                                       base::Random& random, const std::string& path,
+                                       SpoolOptions options, Report report);
     virtual ~Spool() = default;
 
     [[nodiscard]] virtual base::SpoolId id() const = 0;
@@ -181,19 +185,19 @@ public:
     /// As recovered at open; empties the store (call once).
     [[nodiscard]] virtual std::vector<RecoveredStream> take_recovered() = 0;
 
-    /// The stream of this kind and name, registered with the next write() when it is new. Throws quota
-    /// when there are too many.
+    /// The stream of this kind and name, registered with the next write() when it is new. Throws
+    /// quota when there are too many.
     virtual StreamInfo stream(StreamKind kind, std::string_view name) = 0;
 
-    /// Reserves `bytes` of the quota before records are accepted; false when it is full or the disk is
-    /// low. What is reserved is given back when the records are settled, or by unreserve().
+    /// Reserves `bytes` of the quota before records are accepted; false when it is full or the disk
+    /// is low. What is reserved is given back when the records are settled, or by unreserve().
     [[nodiscard]] virtual bool reserve(StreamIndex stream, std::uint64_t bytes) = 0;
     virtual void unreserve(StreamIndex stream, std::uint64_t bytes) = 0;
 
     /// Writes a batch; on ok it survives the death of the process. Rotates segments as needed.
     [[nodiscard]] virtual CommitResult write(const Batch& batch) = 0;
-    /// Makes all that was written durable. On a failed sync the file is poisoned, all of its unsynced
-    /// batches go to a new file once; `failed` when that fails too.
+    /// Makes all that was written durable. On a failed sync the file is poisoned, all of its
+    /// unsynced batches go to a new file once; `failed` when that fails too.
     [[nodiscard]] virtual CommitResult sync() = 0;
     [[nodiscard]] virtual std::string failure() const = 0;
 

@@ -1,10 +1,11 @@
 #pragma once
 
-/// The delivery state of a spool: its streams, how far each was used, what is settled, handed out and
-/// retried, kept in memory as it stands in the log, and its bytes in state blocks.
+/// The delivery state of a spool: its streams, how far each was used, what is settled, handed out
+/// and retried, kept in memory as it stands in the log, and its bytes in state blocks.
 ///
-/// Applying an entry twice, or an older one again, changes nothing: settled only grows, marks and ends
-/// only rise. So replay may start at any complete checkpoint. Not thread-safe: the spool's mutex.
+/// Applying an entry twice, or an older one again, changes nothing: settled only grows, marks and
+/// ends only rise. So replay may start at any complete checkpoint. Not thread-safe: the spool's
+/// mutex.
 
 #include <map>
 #include <memory>
@@ -22,9 +23,9 @@ struct ChainEntry {
     };
     std::uint64_t number = 0;
     std::uint64_t random_id = 0;
-    std::uint64_t valid_end = 0;    ///< nothing from here on counts, apart from the footer
-    bool sealed = false;            ///< had a footer
-    std::vector<Range> excluded;    ///< stretches below valid_end that were cut at recovery
+    std::uint64_t valid_end = 0;  ///< nothing from here on counts, apart from the footer
+    bool sealed = false;          ///< had a footer
+    std::vector<Range> excluded;  ///< stretches below valid_end that were cut at recovery
 };
 
 /// Kinds of state entries in the log: numbered by hand, never reused.
@@ -33,7 +34,7 @@ enum class StateKind : std::uint8_t {
     settled = 2,
     mark = 3,
     retry = 4,
-    runs = 5,   ///< many settled runs, in checkpoints
+    runs = 5,  ///< many settled runs, in checkpoints
     chain = 6,
 };
 /// Set in the kind of an entry that a reader which does not know it may pass over.
@@ -43,12 +44,12 @@ struct StateEntry {
     StateKind kind{};
     StreamIndex stream = 0;
     GroupIndex group = 0;
-    StreamInfo info;           ///< stream
-    Seq end = 0;               ///< stream
-    Seq mark = 0;              ///< mark
-    std::vector<Run> runs;     ///< settled, runs
-    RetryRecord retry;         ///< retry
-    ChainEntry chain;          ///< chain
+    StreamInfo info;        ///< stream
+    Seq end = 0;            ///< stream
+    Seq mark = 0;           ///< mark
+    std::vector<Run> runs;  ///< settled, runs
+    RetryRecord retry;      ///< retry
+    ChainEntry chain;       ///< chain
 };
 
 void append_stream(std::vector<std::byte>& out, const StreamInfo& info, Seq end);
@@ -83,7 +84,7 @@ struct StreamData {
     std::map<GroupIndex, GroupData> groups{{0, {}}};
     /// How many more batches shall repeat the registration, so that damage to one loses no name.
     int registrations_due = 0;
-    bool unregistered = false;   ///< not in the log at all yet
+    bool unregistered = false;  ///< not in the log at all yet
 
     [[nodiscard]] base::RunSet& finished() { return groups[0].settled; }
     [[nodiscard]] const base::RunSet& finished() const { return groups.at(0).settled; }

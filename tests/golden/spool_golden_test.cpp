@@ -1,6 +1,6 @@
-// Today's spool equals the stored one byte for byte, and the stored one opens and drains. A change of
-// these bytes is a change of the format: see lib/spool/FORMAT.md before touching them. A new format
-// gets a directory of its own beside spool-v1, which stays.
+// Today's spool equals the stored one byte for byte, and the stored one opens and drains. A change
+// of these bytes is a change of the format: see lib/spool/FORMAT.md before touching them. A new
+// format gets a directory of its own beside spool-v1, which stays.
 
 #include <gtest/gtest.h>
 
@@ -77,8 +77,8 @@ test::FakeFileSystem write_sample() {
         batch.changes.push_back({StateChange::Kind::settled, orders.index, 0, {6, 50}, 0, {}});
         batch.changes.push_back({StateChange::Kind::settled, orders.index, 2, {1, 9}, 0, {}});
         batch.changes.push_back({StateChange::Kind::mark, orders.index, 0, {}, 60, {}});
-        const RetryRecord retry{5, 2, 1, 1, base::WallTime(std::chrono::seconds(1'700'000'009)),
-                                "time-out"};
+        const RetryRecord retry{
+            5, 2, 1, 1, base::WallTime(std::chrono::seconds(1'700'000'009)), "time-out"};
         batch.changes.push_back({StateChange::Kind::retry, orders.index, 0, {}, 0, retry});
         EXPECT_EQ(spool->write(batch), CommitResult::ok);
         EXPECT_EQ(spool->sync(), CommitResult::ok);
@@ -120,7 +120,8 @@ TEST(SpoolGolden, WritesTheStoredBytes) {
         }
     }
     std::vector<std::string> stored;
-    for (const auto& entry : fs::directory_iterator(kStored)) stored.push_back(entry.path().filename());
+    for (const auto& entry : fs::directory_iterator(kStored))
+        stored.push_back(entry.path().filename());
     std::sort(stored.begin(), stored.end());
     EXPECT_EQ(names(files), stored);
     for (const std::string& name : stored) {
@@ -200,7 +201,8 @@ TEST(SpoolGolden, OpensAndDrainsTheStoredSpool) {
     for (Seq seq = 51; seq <= 85; ++seq) expected.push_back(seq);
     const Seen seen = read_unsettled(*spool, orders);
     EXPECT_EQ(seen.seqs, expected);
-    for (std::size_t i = 0; i < seen.seqs.size(); ++i) EXPECT_EQ(seen.bodies[i], body_of(seen.seqs[i]));
+    for (std::size_t i = 0; i < seen.seqs.size(); ++i)
+        EXPECT_EQ(seen.bodies[i], body_of(seen.seqs[i]));
     EXPECT_EQ(read_unsettled(*spool, streams[1]).seqs, (std::vector<Seq>{1, 2}));
 
     Batch batch;
@@ -275,9 +277,9 @@ TEST(SpoolGolden, TheExampleInTheFormatDocumentCanBeRead) {
         *head, base::ByteSpan(bytes).subspan(kBatchHeadBytes, head->table_bytes()), kSeed);
     ASSERT_TRUE(parts.has_value());
     ASSERT_EQ(parts->size(), 1u);
-    const auto decoded = record::decode(
-        base::ByteSpan(bytes).subspan(head->records_at() - head->offset),
-        record::Seed::of(parts->front().id, parts->front().epoch), bytes.size());
+    const auto decoded =
+        record::decode(base::ByteSpan(bytes).subspan(head->records_at() - head->offset),
+                       record::Seed::of(parts->front().id, parts->front().epoch), bytes.size());
     ASSERT_TRUE(decoded.ok());
     EXPECT_EQ(base::as_text(decoded.record.body), "hello");
 }

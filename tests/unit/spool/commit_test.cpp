@@ -164,7 +164,8 @@ TEST(SpoolCommit, SyncsByItselfBeforeTooMuchIsPinned) {
     bench.options.segment_bytes = base::limits::segment_bytes_default;
     bench.open();
     const std::uint64_t before = bench.spool->stats().syncs;
-    for (Seq seq = 1; seq <= 40; ++seq) ASSERT_EQ(bench.write({seq, seq}, 1'000'000), CommitResult::ok);
+    for (Seq seq = 1; seq <= 40; ++seq)
+        ASSERT_EQ(bench.write({seq, seq}, 1'000'000), CommitResult::ok);
     EXPECT_GT(bench.spool->stats().syncs, before);
 }
 
@@ -190,7 +191,8 @@ TEST(SpoolCommit, ForgetsARetryOnceItsMessageIsSettled) {
     bench.open();
     bench.commit({1, 5});
     const RetryRecord retry{2, 1, 0, 0, {}, ""};
-    ASSERT_EQ(bench.change({StateChange::Kind::retry, bench.queue, 0, {}, 0, retry}), CommitResult::ok);
+    ASSERT_EQ(bench.change({StateChange::Kind::retry, bench.queue, 0, {}, 0, retry}),
+              CommitResult::ok);
     ASSERT_EQ(bench.settle_durably({2, 2}), CommitResult::ok);
     bench.close();
     bench.open();
@@ -249,7 +251,8 @@ TEST(SpoolRead, SaysNothingBeyondTheEndAndOfUnknownStreams) {
     Bench bench;
     bench.open();
     bench.commit({1, 3});
-    for (const auto& [stream, seq] : {std::pair<StreamIndex, Seq>{bench.queue, 4}, {99, 1}, {bench.queue, 0}}) {
+    for (const auto& [stream, seq] :
+         {std::pair<StreamIndex, Seq>{bench.queue, 4}, {99, 1}, {bench.queue, 0}}) {
         const ReadResult got = bench.spool->read(stream, seq, 100);
         EXPECT_TRUE(got.run.empty());
         EXPECT_TRUE(got.lost.empty());

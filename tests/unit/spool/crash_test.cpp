@@ -12,10 +12,10 @@ using peermq::test::FakeCrash;
 
 /// What must hold after a crash, kept outside of the machine that crashes.
 struct Ledger {
-    Seq attempted = 0;          ///< written at some time
-    Seq durable = 0;            ///< all up to here were synced
-    base::RunSet settling;      ///< settled, perhaps durably
-    base::RunSet settled;       ///< durably
+    Seq attempted = 0;      ///< written at some time
+    Seq durable = 0;        ///< all up to here were synced
+    base::RunSet settling;  ///< settled, perhaps durably
+    base::RunSet settled;   ///< durably
 };
 
 using Scenario = void (*)(Bench&, Ledger&);
@@ -143,7 +143,8 @@ void crash_everywhere(Scenario scenario) {
                 // A call that swallowed the crash answered an error instead.
                 crashed = true;
             }
-            if (!crashed && point == CrashPoint::before && bench.files.counters().calls < call) return;
+            if (!crashed && point == CrashPoint::before && bench.files.counters().calls < call)
+                return;
             bench.files.clear_failures();
             const peermq::test::FakeFileSystem dead = bench.files;
             for (const auto& [name, policy] : policies()) {
@@ -162,7 +163,9 @@ void crash_everywhere(Scenario scenario) {
     }
 }
 
-TEST(SpoolCrash, LosesNothingDurableWhileOpeningAndCommitting) { crash_everywhere(open_and_commit); }
+TEST(SpoolCrash, LosesNothingDurableWhileOpeningAndCommitting) {
+    crash_everywhere(open_and_commit);
+}
 TEST(SpoolCrash, LosesNothingDurableWhileRotating) { crash_everywhere(rotate); }
 TEST(SpoolCrash, LosesNothingDurableWhileRetiring) { crash_everywhere(retire); }
 TEST(SpoolCrash, LosesNothingDurableWhileCompacting) { crash_everywhere(compact); }

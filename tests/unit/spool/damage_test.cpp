@@ -119,7 +119,9 @@ void damage_each_byte(bool closed, std::size_t step, std::byte (*change)(std::by
             const std::string where = name + " byte " + std::to_string(at);
             const Outcome outcome = examine(copy, where);
             EXPECT_LE(outcome.lost, 1u) << where;
-            if (outcome.lost > 0) { EXPECT_TRUE(outcome.reported) << where; }
+            if (outcome.lost > 0) {
+                EXPECT_TRUE(outcome.reported) << where;
+            }
             if (::testing::Test::HasFailure()) return;
         }
     }
@@ -149,8 +151,12 @@ TEST(SpoolDamage, SurvivesTruncationAnywhere) {
             copy.files.set_contents(path, base::ByteSpan(bytes).first(length));
             const std::string where = name + " cut to " + std::to_string(length);
             const Outcome outcome = examine(copy, where);
-            if (outcome.lost > 0) { EXPECT_TRUE(outcome.reported) << where; }
-            if (length + 400 > bytes.size()) { EXPECT_LE(outcome.lost, 1u) << where; }
+            if (outcome.lost > 0) {
+                EXPECT_TRUE(outcome.reported) << where;
+            }
+            if (length + 400 > bytes.size()) {
+                EXPECT_LE(outcome.lost, 1u) << where;
+            }
             if (::testing::Test::HasFailure()) return;
         }
     }
@@ -173,7 +179,9 @@ TEST(SpoolDamage, SurvivesHolesOfAPage) {
                 const Outcome outcome = examine(copy, where);
                 // 300-byte records and what is around them: a hole touches size / 300 + 2 of them.
                 EXPECT_LE(outcome.lost, size / 300 + 2) << where;
-                if (outcome.lost > 0) { EXPECT_TRUE(outcome.reported) << where; }
+                if (outcome.lost > 0) {
+                    EXPECT_TRUE(outcome.reported) << where;
+                }
                 if (::testing::Test::HasFailure()) return;
             }
         }

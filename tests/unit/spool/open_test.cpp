@@ -1,5 +1,5 @@
-#include "spool_fixture.hpp"
 #include "spool/format.hpp"
+#include "spool_fixture.hpp"
 
 /// Opening: locks, strangers, versions, idempotence, inspection.
 
@@ -25,7 +25,8 @@ TEST(SpoolOpen, RefusesASecondOwnerAndNamesTheFirst) {
         FAIL() << "opened twice";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::locked);
-        EXPECT_NE(std::string(error.what()).find("pid " + std::to_string(getpid())), std::string::npos);
+        EXPECT_NE(std::string(error.what()).find("pid " + std::to_string(getpid())),
+                  std::string::npos);
     }
     bench.close();
     EXPECT_NO_THROW(bench.open());

@@ -26,7 +26,8 @@ inline const std::string kPath = "/spool";
 /// The body of a test message: its seq as text, then filler that depends on it.
 inline std::string body_of(Seq seq, std::size_t bytes) {
     std::string body = std::to_string(seq) + ":";
-    while (body.size() < bytes) body.push_back(static_cast<char>('a' + (seq * 7 + body.size()) % 26));
+    while (body.size() < bytes)
+        body.push_back(static_cast<char>('a' + (seq * 7 + body.size()) % 26));
     return body;
 }
 
@@ -139,9 +140,7 @@ public:
         }
         return contents;
     }
-    Contents read_all(Seq last) {
-        return read_all(queue, 1, last, settled_of("orders"));
-    }
+    Contents read_all(Seq last) { return read_all(queue, 1, last, settled_of("orders")); }
 
     [[nodiscard]] StreamInfo info_of(StreamIndex stream) {
         for (const StreamKind kind : {StreamKind::queue, StreamKind::topic, StreamKind::dead}) {
@@ -200,8 +199,8 @@ private:
     static void check(const ReadResult& got, StreamIndex, Contents& contents) {
         ASSERT_EQ(got.offsets.size(), got.run.count() + 1);
         for (std::size_t i = 0; i < got.run.count(); ++i) {
-            const base::ByteSpan bytes =
-                base::ByteSpan(got.bytes).subspan(got.offsets[i], got.offsets[i + 1] - got.offsets[i]);
+            const base::ByteSpan bytes = base::ByteSpan(got.bytes).subspan(
+                got.offsets[i], got.offsets[i + 1] - got.offsets[i]);
             const Seq seq = got.run.first + i;
             if (record::peek_seq(bytes.data()) != seq) contents.altered = true;
             const std::string_view text = base::as_text(bytes.subspan(record::kHeaderBytes));

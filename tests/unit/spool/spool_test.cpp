@@ -65,9 +65,11 @@ TEST(Spool, RecoversDeliveryState) {
     bench.open();
     bench.commit({1, 20});
     ASSERT_EQ(bench.settle({3, 7}), CommitResult::ok);
-    ASSERT_EQ(bench.change({StateChange::Kind::mark, bench.queue, 0, {}, 15, {}}), CommitResult::ok);
+    ASSERT_EQ(bench.change({StateChange::Kind::mark, bench.queue, 0, {}, 15, {}}),
+              CommitResult::ok);
     RetryRecord retry{9, 2, 1, 3, base::WallTime(std::chrono::seconds(5)), "no luck"};
-    ASSERT_EQ(bench.change({StateChange::Kind::retry, bench.queue, 0, {}, 0, retry}), CommitResult::ok);
+    ASSERT_EQ(bench.change({StateChange::Kind::retry, bench.queue, 0, {}, 0, retry}),
+              CommitResult::ok);
     ASSERT_EQ(bench.spool->sync(), CommitResult::ok);
     bench.crash(CrashPolicy::drop_all());
     for (int i = 0; i < 2; ++i) {

@@ -24,7 +24,8 @@ TEST(SpoolThreads, ReadsWhatIsCommittedWhileSegmentsComeAndGo) {
             // Every 50th message stays, so that segments are compacted too.
             for (Seq s = settled + 1; s <= read_to; ++s) {
                 if (s % 50 != 0) {
-                    batch.changes.push_back({StateChange::Kind::settled, bench.queue, 0, {s, s}, 0, {}});
+                    batch.changes.push_back(
+                        {StateChange::Kind::settled, bench.queue, 0, {s, s}, 0, {}});
                 }
                 settled = s;
             }
