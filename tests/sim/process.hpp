@@ -37,8 +37,8 @@ struct Node {
     test::FakeClock clock;
     std::unique_ptr<test::FakeFileSystem> disk;
     std::vector<std::uint32_t> left;        ///< messages still to be sent, per push
+    std::vector<Event> letters;   ///< dead letters that may have reached the disk
     bool wrote = false;           ///< since its spool was opened
-    bool ever_opened = false;
 };
 
 /// What processes share.

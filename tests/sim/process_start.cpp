@@ -52,7 +52,7 @@ void Process::open_spool() {
     std::unique_ptr<spool::Spool> opened =
         spool::Spool::open(*node_.disk, node_.clock, engine_random_, kSpoolPath, node_.plan.spool, report);
     for (const spool::Damage& damage : opened->recovery().damage) report(damage);
-    spool_ = std::make_unique<SpoolTap>(std::move(opened), recorder_, node_.actor, around_.canary);
+    spool_ = std::make_unique<SpoolTap>(std::move(opened), recorder_, node_.letters, around_.canary);
     commits_ = std::make_unique<detail::CommitQueue>(*spool_, node_.clock, *this);
 }
 

@@ -56,9 +56,9 @@ void for_each_record(const spool::StreamPart& part, Visit&& visit) {
 
 }  // namespace
 
-SpoolTap::SpoolTap(std::unique_ptr<spool::Spool> inner, Recorder& recorder, ActorId actor,
-                   Canary canary)
-    : inner_(std::move(inner)), recorder_(recorder), actor_(actor), canary_(canary) {}
+SpoolTap::SpoolTap(std::unique_ptr<spool::Spool> inner, Recorder& recorder,
+                   std::vector<Event>& letters, Canary canary)
+    : inner_(std::move(inner)), recorder_(recorder), letters_(letters), canary_(canary) {}
 
 base::Seq SpoolTap::synced_end(spool::StreamIndex stream) const {
     const auto at = synced_.find(stream);
@@ -73,8 +73,36 @@ std::vector<spool::RecoveredStream> SpoolTap::take_recovered() {
         queues_[stream.info.name] = recorder_.history().number_of(stream.info.id);
         synced_[stream.info.index] = stream.end;
     }
+    tell_recovered(streams);
     plant(streams);
     return streams;
+}
+
+void SpoolTap::tell_recovered(const std::vector<spool::RecoveredStream>& streams) {
+    std::map<StreamNumber, base::Seq> ends;
+    for (const spool::RecoveredStream& stream : streams) {
+        ends[recorder_.history().number_of(stream.info.id)] = stream.end;
+    }
+    // A batch is there whole or not at all: the letter, its durability and the end of the original.
+    for (std::size_t i = 0; i + 1 < letters_.size(); i += 2) {
+        if (ends[letters_[i + 1].stream] < letters_[i + 1].seq) continue;
+        recorder_.add(letters_[i]);
+        recorder_.add(letters_[i + 1]);
+    }
+    letters_.clear();
+    for (const spool::RecoveredStream& stream : streams) {
+        for (const spool::GroupState& group : stream.groups) {
+            group.settled.for_each([&](base::Run run) {
+                Event settled;
+                settled.kind = EventKind::settled;
+                settled.stream = recorder_.history().number_of(stream.info.id);
+                settled.epoch = 0;
+                settled.seq = run.first;
+                settled.last = run.last;
+                recorder_.add(settled);
+            });
+        }
+    }
 }
 
 void SpoolTap::plant(std::vector<spool::RecoveredStream>& streams) const {
@@ -116,7 +144,7 @@ void SpoolTap::note_letter(base::ByteSpan bytes, StreamNumber stream) {
     dead.hash = number_of_body(letter.body);
     dead.key = number_of_key(letter.key);
     dead.epoch = recorder_.epoch_of(dead.hash);
-    unsynced_.push_back(dead);
+    letters_.push_back(dead);
     Event durable;
     durable.kind = EventKind::durable;
     durable.stream = stream;
@@ -124,20 +152,12 @@ void SpoolTap::note_letter(base::ByteSpan bytes, StreamNumber stream) {
     durable.seq = letter.seq;
     durable.hash = dead.hash;
     durable.key = dead.key;
-    unsynced_.push_back(durable);
+    letters_.push_back(durable);
 }
 
-spool::CommitResult SpoolTap::write(const spool::Batch& batch) {
-    const spool::CommitResult result = inner_->write(batch);
-    has_written_ = true;
-    if (result != spool::CommitResult::ok) return result;
+void SpoolTap::note_batch(const spool::Batch& batch) {
     for (const spool::StreamPart& part : batch.parts) {
         written_[part.stream] = part.run.last;
-        const spool::StreamInfo& info = streams_.at(part.stream);
-        if (info.kind != spool::StreamKind::dead) continue;
-        for_each_record(part, [&](base::ByteSpan bytes) {
-            note_letter(bytes, recorder_.history().number_of(info.id));
-        });
     }
     for (const spool::StateChange& change : batch.changes) {
         if (change.kind != spool::StateChange::Kind::settled) continue;
@@ -147,7 +167,25 @@ spool::CommitResult SpoolTap::write(const spool::Batch& batch) {
         settled.epoch = 0;
         settled.seq = change.run.first;
         settled.last = change.run.last;
-        unsynced_.push_back(settled);
+        settled_.push_back(settled);
+    }
+}
+
+spool::CommitResult SpoolTap::write(const spool::Batch& batch) {
+    has_written_ = true;
+    const std::size_t letters = letters_.size();
+    for (const spool::StreamPart& part : batch.parts) {
+        const spool::StreamInfo& info = streams_.at(part.stream);
+        if (info.kind != spool::StreamKind::dead) continue;
+        for_each_record(part, [&](base::ByteSpan bytes) {
+            note_letter(bytes, recorder_.history().number_of(info.id));
+        });
+    }
+    const spool::CommitResult result = inner_->write(batch);
+    if (result == spool::CommitResult::ok) {
+        note_batch(batch);
+    } else if (result == spool::CommitResult::no_space) {
+        letters_.resize(letters);
     }
     return result;
 }
@@ -157,11 +195,13 @@ spool::CommitResult SpoolTap::sync() {
     if (result != spool::CommitResult::ok) return result;
     for (const auto& [stream, end] : written_) synced_[stream] = std::max(synced_[stream], end);
     written_.clear();
-    for (const Event& event : unsynced_) {
+    for (const Event& event : letters_) {
         if (event.kind == EventKind::dead) recorder_.count(FaultKind::dead_letter);
         recorder_.add(event);
     }
-    unsynced_.clear();
+    letters_.clear();
+    for (const Event& event : settled_) recorder_.add(event);
+    settled_.clear();
     return result;
 }
 

@@ -17,7 +17,10 @@ namespace peermq::sim {
 
 class SpoolTap final : public spool::Spool {
 public:
-    SpoolTap(std::unique_ptr<spool::Spool> inner, Recorder& recorder, ActorId actor, Canary canary);
+    /// `letters`: dead letters on their way to the disk, kept beyond the end of the process: whether
+    /// they got there shows when the spool is opened again.
+    SpoolTap(std::unique_ptr<spool::Spool> inner, Recorder& recorder, std::vector<Event>& letters,
+             Canary canary);
 
     /// Up to where records of this stream are synced, as far as was seen in this process.
     [[nodiscard]] base::Seq synced_end(spool::StreamIndex stream) const;
@@ -30,6 +33,7 @@ public:
     [[nodiscard]] base::PeerId peer() const override { return inner_->peer(); }
     [[nodiscard]] base::Epoch epoch() const override { return inner_->epoch(); }
     [[nodiscard]] const spool::RecoveryReport& recovery() const override { return inner_->recovery(); }
+    /// Tells the recorder what recovery has found to be settled.
     [[nodiscard]] std::vector<spool::RecoveredStream> take_recovered() override;
     spool::StreamInfo stream(spool::StreamKind kind, std::string_view name) override;
     [[nodiscard]] bool reserve(spool::StreamIndex stream, std::uint64_t bytes) override {
@@ -52,15 +56,17 @@ public:
 
 private:
     void note_letter(base::ByteSpan bytes, StreamNumber stream);
+    void note_batch(const spool::Batch& batch);
+    void tell_recovered(const std::vector<spool::RecoveredStream>& streams);
     void plant(std::vector<spool::RecoveredStream>& streams) const;
 
     std::unique_ptr<spool::Spool> inner_;
     Recorder& recorder_;
-    ActorId actor_;
+    std::vector<Event>& letters_;
     Canary canary_;
     std::map<spool::StreamIndex, spool::StreamInfo> streams_;
     std::map<std::string, StreamNumber, std::less<>> queues_;
-    std::vector<Event> unsynced_;
+    std::vector<Event> settled_;  ///< not synced yet
     std::map<spool::StreamIndex, base::Seq> written_;
     std::map<spool::StreamIndex, base::Seq> synced_;
     std::uint64_t recovered_hash_ = 1;
