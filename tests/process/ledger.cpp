@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 #include <sstream>
 #include <unordered_map>
 #include <utility>
@@ -65,7 +64,7 @@ private:
     void read(const std::vector<LedgerEvent>& events) {
         for (const LedgerEvent& event : events) {
             if (event.kind == "died") {
-                died_.insert(event.process);
+                died_[event.process] = event.begin;
                 continue;
             }
             Entry& entry = entries_[event.id];
@@ -81,7 +80,9 @@ private:
             }
         }
         for (const LedgerEvent& event : events) {
-            if (event.kind == "accepted" || event.kind == "unknown") read_outcome(event);
+            if (event.kind == "accepted" || event.kind == "unknown" || event.kind == "refused") {
+                read_outcome(event);
+            }
         }
         for (auto& [id, entry] : entries_) {
             for (Place* place : {&entry.queue, &entry.dead}) doubt_of_the_dead(*place);
@@ -106,9 +107,20 @@ private:
         Place& place = is_dead_queue(event.queue) ? entry.dead : entry.queue;
         if (event.kind == "accepted") {
             place.accepted_ack_at = std::min(place.accepted_ack_at, event.begin);
-        } else {
+        } else if (event.kind == "unknown" || stored_before_a_death(event, place)) {
             place.ack_in_doubt = true;
         }
+    }
+
+    /// Refused, but a process died between the ack and the answer: the producer may have stored the
+    /// ack, died before it could say so, and found the message settled when it was asked again.
+    [[nodiscard]] bool stored_before_a_death(const LedgerEvent& refused, const Place& place) const {
+        return std::any_of(place.asks.begin(), place.asks.end(), [&](const LedgerEvent* ask) {
+            return ask->process == refused.process && ask->how == "ack" &&
+                   std::any_of(died_.begin(), died_.end(), [&](const auto& death) {
+                       return death.second > ask->begin && death.second < refused.begin;
+                   });
+        });
     }
 
     /// A process that was killed may have acked and never learned what came of it.
@@ -214,7 +226,7 @@ private:
     }
 
     std::unordered_map<std::string, Entry> entries_;
-    std::set<int> died_;
+    std::map<int, Nanoseconds> died_;
     LedgerVerdict verdict_;
 };
 
@@ -242,6 +254,8 @@ bool parse_event(std::string_view line, int process, LedgerEvent& event) {
     if (event.key == "-") event.key.clear();
     return !words.fail();
 }
+
+LedgerVerdict judge(const std::vector<LedgerEvent>& events) { return Judge(events).verdict(); }
 
 bool LedgerVerdict::breaks(std::string_view rule) const {
     return std::any_of(findings.begin(), findings.end(),

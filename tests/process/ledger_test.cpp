@@ -27,8 +27,9 @@ std::vector<LedgerEvent> history(std::initializer_list<std::pair<int, std::strin
     return events;
 }
 
-LedgerEvent died(int process) {
+LedgerEvent died(int process, Nanoseconds at) {
     LedgerEvent event;
+    event.begin = event.end = at;
     event.kind = "died";
     event.process = process;
     return event;
@@ -98,9 +99,18 @@ TEST(Ledger, FindsAMessageThatWasRejectedButIsNotInTheDeadLetters) {
 
 TEST(Ledger, LeavesAnAckInDoubtToTheProcessThatDiedWithIt) {
     auto events = without(good(), "accepted", "1-1");
-    events.push_back(died(2));
+    events.push_back(died(2, 30));
     EXPECT_EQ(broken(events), Rules{});
     EXPECT_EQ(judge(events).ambiguous, 1u);
+}
+
+TEST(Ledger, LeavesARefusedAckInDoubtOnlyWhenAProcessDiedBeforeTheAnswer) {
+    auto events = with(without(good(), "accepted", "1-1"), {{2, "refused 25 1-1 orders ack"}});
+    EXPECT_EQ(broken(events), Rules{"lost"});
+    events.push_back(died(1, 30));
+    EXPECT_EQ(broken(events), Rules{"lost"});
+    events.back() = died(1, 20);
+    EXPECT_EQ(broken(events), Rules{});
 }
 
 TEST(Ledger, AsksNothingOfAMessageThatNeverBecameDurable) {
@@ -170,7 +180,7 @@ TEST(Ledger, ReportsEachDurableMessageThatIsRemovedFromARealHistory) {
     Scene scene({});
     scene.start_producer({"count=200", "level=os"});
     scene.add_worker();
-    ASSERT_TRUE(scene.until_ready(scene.producer()));
+    ASSERT_TRUE(scene.until("all durable", 60s, [&] { return scene.producer().durable == 200; }));
     ASSERT_TRUE(scene.drain(60s));
     scene.end();
     const std::vector<LedgerEvent>& events = scene.ledger().events();

@@ -110,7 +110,7 @@ private:
                 continue;
             }
             const std::uint64_t burst = random_.between(1, arguments_.number("burst", 32));
-            for (std::uint64_t i = 0; i < burst && !stop.stop_requested(); ++i) {
+            for (std::uint64_t i = 0; i < burst && number_ < count_max; ++i) {
                 if (!post_one()) break;
             }
             const std::uint64_t pause_us = arguments_.number("pause_us", 2000);

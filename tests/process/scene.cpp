@@ -141,6 +141,7 @@ void Scene::kill(Actor& actor, int signal) {
     LedgerEvent event;
     event.kind = "died";
     event.process = actor.process;
+    event.begin = event.end = now_ns();
     ledger_.add(event);
 }
 
