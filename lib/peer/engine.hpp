@@ -104,6 +104,8 @@ public:
     /// Does all that can be done now: what was notified, what is due, what can be handed out and sent.
     void step();
     [[nodiscard]] base::Time next_deadline() const;
+    /// Messages handed out so far.
+    [[nodiscard]] std::uint64_t handed_out() const noexcept { return handed_out_; }
 
     // --- the end
     /// Nothing more is handed out or taken; pulls give back what nobody has started.
@@ -218,6 +220,7 @@ private:
     std::deque<Stored> awaiting_store_;   ///< by ticket
     std::vector<net::ChannelId> closed_links_;
     std::uint64_t next_id_ = 1;           ///< consumers, sources, watches
+    std::uint64_t handed_out_ = 0;
     std::uint64_t rejected_links_ = 0;
     std::uint64_t protocol_errors_ = 0;
     base::Time tick_after_{};             ///< no tick before

@@ -318,6 +318,12 @@ bool Engine::hand_out(Producer& producer) {
     const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::batch_bytes_max, now_, wall_now_,
                                               assignments);
     for (const base::Run run : context.lost()) producer.group.lose(run);
+    base::Seq cursor = 0;
+    for (const delivery::Assignment& assignment : assignments) {
+        handed_out_ += assignment.run.count();
+        cursor = std::max(cursor, assignment.run.last);
+    }
+    if (cursor != 0 && producer.stream->stored()) producer.stream->set_cursor(cursor);
     send_assignments(producer, assignments);
     store_facts(producer);
     store_mark(producer);

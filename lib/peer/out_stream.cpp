@@ -1,8 +1,10 @@
 #include "peer/out_stream.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
+#include "base/limits.hpp"
 #include "peer/process.hpp"
 
 namespace peermq::detail {
@@ -42,11 +44,13 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
     {
         Lock lock(mutex_);
         throw_if_unusable();
+        if (stored() && !await_writer(lock, when_full)) return std::nullopt;
         if (!take_quota(lock, bytes, when_full)) return std::nullopt;
         seq = record.seq = accepted_end_ + 1;
         chunk_for(bytes).append(record, bytes, seed_);
         accepted_end_ = seq;
         bytes_ += bytes;
+        unwritten_bytes_ += bytes;
         ++posted_;
         if (!stored()) set_handable();
     }
@@ -63,8 +67,35 @@ bool OutStream::has_room(std::uint64_t bytes) const {
     return bytes_ == 0 || bytes_ + bytes <= config_.memory_bytes_max;
 }
 
+bool OutStream::await_writer(Lock& lock, WhenFull when_full) {
+    while (unwritten_bytes_ >= base::limits::unwritten_bytes_max && when_full != WhenFull::never_full) {
+        if (when_full == WhenFull::return_nothing) return false;
+        ++waiters_;
+        changed_.wait_for(lock, kRoomPollInterval);
+        --waiters_;
+        throw_if_unusable();
+    }
+    return true;
+}
+
+bool OutStream::reserve(std::uint64_t bytes) {
+    if (bytes > allowance_) {
+        const std::uint64_t missing = bytes - allowance_;
+        const std::uint64_t block = std::max(missing, config_.quota_block_bytes);
+        if (host_.reserve(*this, block)) {
+            allowance_ += block;
+        } else if (block > missing && host_.reserve(*this, missing)) {
+            allowance_ += missing;
+        } else {
+            return false;
+        }
+    }
+    allowance_ -= bytes;
+    return true;
+}
+
 bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) {
-    const auto admitted = [&] { return stored() ? host_.reserve(*this, bytes) : has_room(bytes); };
+    const auto admitted = [&] { return stored() ? reserve(bytes) : has_room(bytes); };
     if (when_full == WhenFull::never_full) return true;
     while (!admitted()) {
         if (when_full == WhenFull::return_nothing) return false;
@@ -180,6 +211,7 @@ std::optional<spool::StreamPart> OutStream::collect(std::size_t bytes_max) {
         part.run.last = run.last;
         bytes += span.size();
     }
+    collected_bytes_ = bytes;
     return part;
 }
 
@@ -187,10 +219,9 @@ bool OutStream::written(base::Run run) {
     const Lock lock(mutex_);
     PEERMQ_ASSERT(run.first == written_end_ + 1);
     written_end_ = run.last;
-    if (config_.durability == Durability::os) {
-        set_handable();
-        if (waiters_ > 0) changed_.notify_all();
-    }
+    unwritten_bytes_ -= std::exchange(collected_bytes_, 0);
+    if (config_.durability == Durability::os) set_handable();
+    if (waiters_ > 0) changed_.notify_all();
     return written_end_ != accepted_end_;
 }
 
@@ -210,6 +241,7 @@ void OutStream::fail(ErrorCode code, const std::string& text) {
 
 void OutStream::close() {
     const Lock lock(mutex_);
+    if (!closed_ && allowance_ > 0) host_.unreserve(*this, std::exchange(allowance_, 0));
     closed_ = true;
     changed_.notify_all();
 }
@@ -256,13 +288,30 @@ void OutStream::settle(base::Run run) {
 
 void OutStream::trim_cache() {
     if (!stored()) return;
-    // Oldest first: what lags so far behind reads from the log.
+    const base::Seq kept_from = std::min(durable_end_, handable_end_.load()) + 1;
+    const auto drop = [&](auto it) {
+        if (tail_ == it->second) tail_.reset();  // the next record opens a new chunk
+        bytes_ -= it->second->used();
+        chunks_.erase(it);
+    };
     while (bytes_ > config_.cache_bytes && chunks_.size() > 1) {
         const auto oldest = chunks_.begin();
-        if (oldest->second->run().last > std::min(durable_end_, handable_end_.load())) break;
-        bytes_ -= oldest->second->used();
-        chunks_.erase(oldest);
+        if (oldest->second->run().last <= cursor_ && oldest->second->run().last < kept_from) {
+            drop(oldest);
+            continue;
+        }
+        // What is needed next stays; of the rest the newest goes, which is read back from the log when
+        // its turn comes. The other way round a consumer that lags would find nothing in memory, ever.
+        auto newest = chunks_.lower_bound(kept_from);
+        while (newest != chunks_.begin() && std::prev(newest)->second->run().last >= kept_from) --newest;
+        if (newest == chunks_.begin() || std::prev(newest) == oldest) break;
+        drop(std::prev(newest));
     }
+}
+
+void OutStream::set_cursor(base::Seq cursor) {
+    const Lock lock(mutex_);
+    cursor_ = std::max(cursor_, cursor);
 }
 
 void OutStream::wake_blocked() {

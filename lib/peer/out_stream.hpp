@@ -60,6 +60,7 @@ struct OutStreamConfig {
     std::size_t chunk_bytes = 0;
     std::size_t cache_bytes = 0;
     std::size_t message_bytes_max = 0;
+    std::uint64_t quota_block_bytes = 0;  ///< reserved ahead at a time
 };
 
 /// What append() does when the quota is reached.
@@ -111,6 +112,8 @@ public:
     [[nodiscard]] Cached chunk_of(base::Seq seq);
     /// Changes what a returning user of a recovered queue asks for.
     void configure(Durability durability, Overflow overflow);
+    /// Everything up to `cursor` has been handed out once: the cache need not keep it.
+    void set_cursor(base::Seq cursor);
     /// These are settled: forgets them, wakes who waits for it or for room.
     void settle(base::Run run);
     /// Room may have come back for another reason (disk space).
@@ -127,6 +130,8 @@ private:
     using Lock = std::unique_lock<std::mutex>;
 
     [[nodiscard]] bool take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full);
+    [[nodiscard]] bool reserve(std::uint64_t bytes);
+    [[nodiscard]] bool await_writer(Lock& lock, WhenFull when_full);
     [[nodiscard]] bool has_room(std::uint64_t bytes) const;
     Chunk& chunk_for(std::size_t bytes);
     void throw_if_unusable() const;
@@ -153,6 +158,10 @@ private:
     base::Seq durable_end_ = 0;
     base::RunSet settled_;
     std::uint64_t bytes_ = 0;           ///< of the chunks' records
+    std::uint64_t unwritten_bytes_ = 0; ///< accepted, not yet written
+    std::uint64_t collected_bytes_ = 0; ///< of those, in the commit under way
+    std::uint64_t allowance_ = 0;       ///< quota reserved and not used yet
+    base::Seq cursor_ = 0;
     std::optional<Error> failure_;
     bool closed_ = false;
     std::uint64_t posted_ = 0;

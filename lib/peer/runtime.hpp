@@ -97,6 +97,7 @@ private:
     /// The same for threads of our own, which no exception may leave: it becomes an event.
     bool guarded_step();
     void wait_for_sockets(base::Time deadline);
+    void nap();
     bool become_driver();
     void leave_driving();
     void run_background();
@@ -118,6 +119,8 @@ private:
     std::unique_ptr<Engine> engine_;
 
     std::mutex role_;                       ///< the owner role
+    std::atomic<std::uint64_t> handed_out_{0};
+    std::atomic<bool> napping_{false};      ///< the background thread looks again by itself in a moment
     std::atomic<bool> work_pending_{false}; ///< somebody could not take the role and left it work
     std::atomic<base::Time> next_deadline_{base::Time{}};  ///< of the engine and the network
 

@@ -16,6 +16,10 @@ constexpr auto kVacancy = 1ms;
 /// After so many looks at a driver that never left, the background thread sleeps until told.
 constexpr int kLooksBeforeParking = 20;
 constexpr auto kKeeperInterval = 250ms;
+/// After a turn that handed out so many messages more of them are coming: the background thread then
+/// sleeps for a moment instead of being woken for each.
+constexpr std::uint64_t kBusyTurn = 32;
+constexpr auto kNap = 50us;
 
 }  // namespace
 
@@ -30,6 +34,7 @@ bool Runtime::step() {
         engine_->step();
         more = network_->anything_ready();
     }
+    handed_out_.store(engine_->handed_out());
     const base::Time deadline = std::min(engine_->next_deadline(), network_->next_deadline());
     next_deadline_.store(deadline);
     // Somebody waits for a later time than what this turn has brought up.
@@ -57,6 +62,7 @@ void Runtime::nudge() {
 
 void Runtime::kick() {
     work_pending_.store(true);
+    if (napping_.load()) return;
     network_->wake();
     if (background_looking_.load()) {
         const std::lock_guard lock(driver_mutex_);
@@ -71,6 +77,12 @@ void Runtime::wait_for_sockets(base::Time deadline) {
     // A turn that ended between our look at the deadline and this point did not see us waiting.
     if (!work_pending_.load() && next_deadline_.load() >= until) network_->wait_unowned(until);
     driver_waiting_.store(false);
+}
+
+void Runtime::nap() {
+    napping_.store(true);
+    network_->wait_unowned(base::after(clock_.now(), kNap));
+    napping_.store(false);
 }
 
 bool Runtime::become_driver() {
@@ -156,7 +168,14 @@ void Runtime::run_background() {
         driver_ = Driver::background;
         while (!stopping_ && !application_wants_) {
             lock.unlock();
-            if (!guarded_step()) wait_for_sockets(base::kNever);
+            const std::uint64_t before = handed_out_.load();
+            if (!guarded_step()) {
+                if (handed_out_.load() - before >= kBusyTurn) {
+                    nap();
+                } else {
+                    wait_for_sockets(base::kNever);
+                }
+            }
             lock.lock();
         }
         driver_ = Driver::nobody;
