@@ -50,6 +50,7 @@ void Wakeup::wake() noexcept {
     const int saved = errno;
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
+    written_.store(true);  // after the write: finish() must not miss what it has to read
     errno = saved;
 }
 
@@ -64,9 +65,8 @@ void Wakeup::finish() noexcept {
     waiting_.store(false);
     // An exchange, not a store: what wake()'s caller wrote before is then visible after wait().
     requested_.exchange(false);
-}
-
-void Wakeup::drain() noexcept {
+    // Only here: if poll() of another thread took the event, the waiter could sleep on in the kernel.
+    if (!written_.exchange(false)) return;
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
 }
@@ -74,7 +74,7 @@ void Wakeup::drain() noexcept {
 Poller::Poller(std::shared_ptr<Wakeup> wakeup)
     : wakeup_(std::move(wakeup)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     if (!epoll_) throw_errno("cannot create an epoll descriptor");
-    static_cast<void>(add(wakeup_->descriptor(), EPOLLIN, [this] { wakeup_->drain(); }));
+    static_cast<void>(add(wakeup_->descriptor(), EPOLLIN, [] {}));
 }
 
 Poller::Key Poller::add(int descriptor, std::uint32_t events, Handler handler) {

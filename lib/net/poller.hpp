@@ -47,10 +47,10 @@ public:
     /// Announces that wait is about to begin; false: there is no need, somebody has called wake().
     [[nodiscard]] bool prepare() noexcept;
     void finish() noexcept;
-    void drain() noexcept;
 
 private:
     Descriptor event_;
+    std::atomic<bool> written_{false};
     std::atomic<bool> waiting_{false};
     std::atomic<bool> requested_{false};
 };
