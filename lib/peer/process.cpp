@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -14,8 +13,6 @@
 
 namespace peermq::detail {
 namespace {
-
-std::atomic<unsigned> generation{0};
 
 std::string read_file(const char* path) {
     std::ifstream file(path);
@@ -52,13 +49,12 @@ std::uint64_t start_time() {
 
 unsigned process_generation() noexcept {
     static const int registered =
-        pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+        pthread_atfork(nullptr, nullptr, [] { known_generation.fetch_add(1, std::memory_order_relaxed); });
     (void)registered;
-    return generation.load(std::memory_order_relaxed);
+    return known_generation.load(std::memory_order_relaxed);
 }
 
-void check_process(unsigned made_in) {
-    if (process_generation() == made_in) return;
+void refuse_forked_child() {
     throw Error(ErrorCode::invalid_state,
                 "this Peer was made before a fork and cannot be used in the child: make one there");
 }

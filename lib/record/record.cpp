@@ -182,9 +182,25 @@ std::string_view to_string(DecodeError error) noexcept {
 
 Record parts(base::ByteSpan bytes) noexcept {
     Record record;
-    read_fixed(bytes.data(), record);
-    const bool whole = split_parts(bytes, record);
-    PEERMQ_ASSERT(whole);
+    const std::byte* const at = bytes.data();
+    read_fixed(at, record);
+    std::size_t fixed_bytes = kHeaderBytes;
+    if ((record.flags & kHasTimes) != 0) {
+        record.due = wall_time(at + kHeaderBytes);
+        record.expiry = wall_time(at + kHeaderBytes + 8);
+        fixed_bytes += kTimesBytes;
+    }
+    const std::size_t key_bytes = load<std::uint16_t>(at + 28);
+    const std::size_t topic_bytes = load<std::uint16_t>(at + 30);
+    const std::size_t headers_bytes = load<std::uint32_t>(at + 40);
+    const std::size_t used = fixed_bytes + key_bytes + topic_bytes + headers_bytes;
+    const std::size_t padding = load<std::uint8_t>(at + 15);
+    PEERMQ_ASSERT(used + padding <= bytes.size());
+    const std::byte* rest = at + fixed_bytes;
+    record.key = base::as_text({rest, key_bytes});
+    record.topic = base::as_text({rest + key_bytes, topic_bytes});
+    record.headers = {rest + key_bytes + topic_bytes, headers_bytes};
+    record.body = {at + used, bytes.size() - used - padding};
     return record;
 }
 
