@@ -32,6 +32,7 @@ void Group::suspect_consumer(ConsumerId consumer, Time now) {
     impl_->suspect_consumer(consumer, now);
 }
 void Group::resume_consumer(ConsumerId consumer, Time /*now*/) { impl_->resume_consumer(consumer); }
+void Group::close_window(ConsumerId consumer) { impl_->close_window(consumer); }
 void Group::remove_consumer(ConsumerId consumer, bool crashed, Time now) {
     impl_->remove_consumer(consumer, crashed, now);
 }

@@ -193,6 +193,8 @@ public:
     /// The same session is back. Its leases stay. Nothing is handed to it until announce() with
     /// `complete`, so follow with that.
     void resume_consumer(ConsumerId consumer, Time now);
+    /// It is back over another link, on which it has granted nothing yet: follows resume_consumer().
+    void close_window(ConsumerId consumer);
     /// The process certainly ended. `crashed` charges what may have been in its handlers; otherwise
     /// (BYE) all comes back uncounted. Charged are the first `concurrency` messages in hand-out order
     /// that it still may settle: with a suspicion, or with a crash when the message was alone.

@@ -52,6 +52,13 @@ void Group::Impl::resume_consumer(ConsumerId id) {
     if (lapsed) consumers_.requeue(id);
 }
 
+void Group::Impl::close_window(ConsumerId id) {
+    Consumer* consumer = consumers_.find(id);
+    if (consumer == nullptr) return;
+    consumer->window_messages = 0;
+    consumer->window_bytes = 0;
+}
+
 std::vector<Seq> Group::Impl::held_in_hand_out_order(ConsumerId id) {
     std::vector<std::pair<LeaseId, Seq>> held;
     for (const auto& [first, span] : spans_.map()) {

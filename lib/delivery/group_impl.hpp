@@ -52,6 +52,7 @@ public:
                     std::uint32_t concurrency);
     void suspect_consumer(ConsumerId id, Time now);
     void resume_consumer(ConsumerId id);
+    void close_window(ConsumerId id);
     void remove_consumer(ConsumerId id, bool crashed, Time now);
     [[nodiscard]] std::vector<Run> announce(ConsumerId id, std::span<const HeldRun> held,
                                             bool complete, Time now);

@@ -194,6 +194,8 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
         producer.group.add_consumer(known->second, now_);
     } else {
         producer.group.resume_consumer(known->second, now_);
+        // What it granted on the link before counts no more: the inbox starts anew with every link.
+        producer.group.close_window(known->second);
     }
     producer.consumers[known->second] = {&session, handle};
     link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}};
