@@ -328,6 +328,11 @@ void Process::heard(HostId remote) {
     lapsed_[actor] = false;
 }
 
+void Process::sending(HostId remote, const std::string& text) {
+    if (text.empty()) return;
+    recorder_.note(node_.actor, "to peer " + std::to_string(around_.nodes[remote]->actor) + ": " + text);
+}
+
 void Process::lapse_the_silent() {
     if (pushes_.empty()) return;
     for (const auto& node : around_.nodes) {

@@ -91,6 +91,8 @@ public:
     // TransportWatcher
     bool is_running(std::uint32_t pid) const override;
     void heard(HostId remote) override;
+    bool tracing() const override { return recorder_.tracing(); }
+    void sending(HostId remote, const std::string& text) override;
     void settling(const base::StreamId& stream, const wire::Settle& settle) override;
     // StreamHost
     void records_pending(const std::shared_ptr<detail::OutStream>& stream) override;

@@ -18,6 +18,56 @@ wire::FrameType type_of(base::ByteSpan head) {
     return head.empty() ? wire::FrameType{} : static_cast<wire::FrameType>(head.front());
 }
 
+std::string text_of(const std::vector<base::Run>& runs) {
+    std::string text;
+    for (const base::Run run : runs) {
+        text += " " + std::to_string(run.first) + "-" + std::to_string(run.last);
+    }
+    return text;
+}
+
+/// What the trace shows of a frame; nothing for the endless sound of heartbeats.
+std::string describe(const Frame& frame) {
+    const wire::DecodedFrame decoded =
+        frame.two_parts ? wire::decode_parts(frame.head, frame.records) : wire::decode(frame.head);
+    if (!decoded.ok()) return "unreadable frame";
+    const wire::FrameType type = decoded.frame.header.type;
+    if (type == wire::FrameType::ping || type == wire::FrameType::pong) return {};
+    std::string text(to_string(type));
+    text += " of " + std::to_string(decoded.frame.header.stream);
+    if (const auto* state = std::get_if<wire::State>(&decoded.frame.body)) {
+        text += state->ready ? " ready" : " idle";
+    } else if (const auto* grant = std::get_if<wire::Grant>(&decoded.frame.body)) {
+        text += " number " + std::to_string(grant->number) + " messages " + std::to_string(grant->messages);
+    } else if (const auto* granted = std::get_if<wire::Granted>(&decoded.frame.body)) {
+        text += " number " + std::to_string(granted->number);
+    } else if (const auto* offer = std::get_if<wire::Offer>(&decoded.frame.body)) {
+        text += offer->ready ? " ready" : " idle";
+    } else if (const auto* held = std::get_if<wire::Held>(&decoded.frame.body)) {
+        for (const wire::HeldRun& run : held->runs) {
+            text += text_of({run.run}) + " lease " + std::to_string(run.lease.epoch) + "." +
+                    std::to_string(run.lease.counter) + (run.started ? " started" : "");
+        }
+    } else if (const auto* valid = std::get_if<wire::Valid>(&decoded.frame.body)) {
+        text += " revoked" + text_of(valid->revoked);
+    } else if (const auto* batch = std::get_if<wire::Batch>(&decoded.frame.body)) {
+        for (const wire::BatchRun& run : batch->runs) {
+            text += text_of({run.run}) + " lease " + std::to_string(batch->lease_epoch) + "." +
+                    std::to_string(run.lease) + ((run.flags & wire::kRedelivered) != 0 ? " again" : "");
+        }
+    } else if (const auto* settle = std::get_if<wire::Settle>(&decoded.frame.body)) {
+        text += " number " + std::to_string(settle->number);
+        for (const wire::SettleEntry& entry : settle->entries) {
+            text += " kind " + std::to_string(static_cast<int>(entry.kind)) + text_of({entry.run}) +
+                    " lease " + std::to_string(entry.lease.epoch) + "." + std::to_string(entry.lease.counter);
+        }
+    } else if (const auto* confirm = std::get_if<wire::Confirm>(&decoded.frame.body)) {
+        text += " number " + std::to_string(confirm->number);
+        for (const wire::RefusedRun& run : confirm->refused) text += " refused" + text_of({run.run});
+    }
+    return text;
+}
+
 }  // namespace
 
 HostTransport::HostTransport(Network& network, HostId host, test::SeededRandom random,
@@ -167,6 +217,7 @@ net::SendResult HostTransport::put(net::ChannelId channel, Frame frame) {
         }
         default: break;
     }
+    if (watcher_.tracing()) watcher_.sending(at->second.remote, describe(frame));
     plant(frame);
     if (network_.send(channel, std::move(frame), now_)) return net::SendResult::sent;
     if (full_retry_at_ == base::kNever) full_retry_at_ = base::after(now_, kFullRetry);

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
+#include <string>
 #include <vector>
 
 #include "net/transport.hpp"
@@ -38,6 +38,9 @@ public:
     [[nodiscard]] virtual bool is_running(std::uint32_t pid) const = 0;
     /// A frame of a living session came from `remote`.
     virtual void heard(HostId remote) = 0;
+    /// A frame leaves; only asked for a trace.
+    [[nodiscard]] virtual bool tracing() const = 0;
+    virtual void sending(HostId remote, const std::string& text) = 0;
     /// A SETTLE about this stream leaves.
     virtual void settling(const base::StreamId& stream, const wire::Settle& settle) = 0;
 };

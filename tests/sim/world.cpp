@@ -291,7 +291,7 @@ void World::begin_calm() {
             node.disk->crash_call(0, CrashPoint::before);
         }
         // What was delayed while the clock stood elsewhere is due now.
-        node.clock.jump_wall(2 * kYear);
+        node.clock.jump_wall(100 * kYear);
         // One more each, after the faults: everything must be usable again.
         for (std::uint32_t& left : node.left) left = std::min<std::uint32_t>(left, 4) + 1;
         Place& place = places_[i];
