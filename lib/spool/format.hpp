@@ -158,7 +158,7 @@ struct FooterTail {
 struct Manifest {
     struct Live {
         std::uint64_t number = 0;
-        std::uint64_t random_id = 0;
+        std::uint64_t random_id = 0;  ///< 0: a file that was set aside, to be left alone
         std::uint64_t valid_end = 0;  ///< where the batches of a sealed one end; 0 = not sealed
     };
     std::uint64_t generation = 0;

@@ -29,6 +29,21 @@ struct Candidate {
                     std::to_string(kFormatVersion) + "); open it with that version");
 }
 
+/// False when the file is too short. A disk that does not answer is no damage: it throws.
+bool read_block(base::File& file, std::span<std::byte> out, std::uint64_t offset,
+                const std::string& path) {
+    while (!out.empty()) {
+        const base::IoResult got = file.read_at(out, offset);
+        if (!got.ok()) {
+            throw Error(ErrorCode::io_error, "cannot read " + path + ": " + errno_text(got.error));
+        }
+        if (got.bytes == 0) return false;
+        out = out.subspan(got.bytes);
+        offset += got.bytes;
+    }
+    return true;
+}
+
 class Intaker {
 public:
     Intaker(Files& files, base::OpenMode mode, Recovered& out)
@@ -44,6 +59,10 @@ public:
         const auto manifest = load_manifest(files_, manifest_damaged);
         if (manifest) out_.manifest = *manifest;
         result_.have_manifest = manifest.has_value();
+        std::erase_if(out_.manifest.live, [&](const Manifest::Live& live) {
+            if (live.random_id == 0) set_aside_.push_back(live.number);
+            return live.random_id == 0;
+        });
         collect(entries);
         if (!manifest && candidates_.empty()) {
             if (manifest_damaged) {
@@ -74,10 +93,8 @@ private:
                 *number < ~std::uint64_t{0} - kNumberAhead;
             if (!near || !entry.is_regular_file) continue;
             out_.next_number = std::max(out_.next_number, *number + 1);
-            if (result_.have_manifest && *number < out_.manifest.next_number &&
-                !listed(out_.manifest, *number)) {
-                // Reclaimed before a crash undid the unlink: everything in it is finished.
-                out_.stale.push_back(entry.name);
+            if (std::count(set_aside_.begin(), set_aside_.end(), *number) != 0) {
+                out_.aside.push_back(*number);
                 continue;
             }
             look_at(entry.name, *number);
@@ -100,7 +117,7 @@ private:
         segment.file = std::move(file);
         for (const std::uint64_t at : {std::uint64_t{0}, kSegmentHeaderCopyAt}) {
             std::vector<std::byte> bytes(kSegmentHeaderBytes);
-            if (!read_exactly(*segment.file, bytes, at)) continue;
+            if (!read_block(*segment.file, bytes, at, files_.path(name))) continue;
             SegmentHeader header;
             const BlockState state = decode_segment_header(bytes, header);
             if (state == BlockState::newer) newer_version(files_.path(name));
@@ -109,7 +126,23 @@ private:
             candidate.header_ok = true;
             break;
         }
+        if (is_reclaimed(candidate)) {
+            // A crash undid its unlink; everything in it is finished.
+            out_.stale.push_back(name);
+            return;
+        }
         candidates_.push_back(std::move(candidate));
+    }
+
+    [[nodiscard]] bool is_reclaimed(const Candidate& candidate) const {
+        const auto gone = [&](std::uint64_t number) {
+            return result_.have_manifest && number < out_.manifest.next_number &&
+                   listed(out_.manifest, number) == nullptr;
+        };
+        // What is not certainly ours is not ours to remove, whatever its name.
+        const SegmentHeader& header = candidate.segment->header;
+        return gone(candidate.named) && candidate.header_ok &&
+               header.spool == out_.manifest.spool && gone(header.number);
     }
 
     void rebuild_manifest() {
@@ -135,6 +168,7 @@ private:
             if (candidate.header_ok && segment.header.spool != out_.manifest.spool) {
                 report(Damage::Kind::foreign_segment, path, 0, segment.file_bytes, 0,
                        "belongs to another spool; left alone");
+                out_.aside.push_back(candidate.named);
                 continue;
             }
             if (candidate.header_ok && segment.number() != candidate.named &&
@@ -147,6 +181,7 @@ private:
                 report(Damage::Kind::rolled_back, path, 0, segment.file_bytes, 0,
                        "is another segment of that number, from an older copy of the spool; left "
                        "alone");
+                out_.aside.push_back(candidate.named);
                 continue;
             }
             if (!candidate.header_ok && live != nullptr) {
@@ -170,6 +205,7 @@ private:
             report(Damage::Kind::duplicate_segment, files_.path(loser->segment->name), 0,
                    loser->segment->file_bytes, 0,
                    "is a copy of segment " + std::to_string(slot->number()) + "; left alone");
+            out_.aside.push_back(*segment_number(loser->segment->name));
             return;
         }
         slot = candidate.segment;
@@ -185,6 +221,7 @@ private:
             report(Damage::Kind::rolled_back, path, 0, candidate.segment->file_bytes, 0,
                    "holds segment " + std::to_string(number) +
                        ", which was finished and reclaimed; left alone");
+            out_.aside.push_back(candidate.named);
             return false;
         }
         const bool has_own =
@@ -210,6 +247,7 @@ private:
     Recovered& out_;
     Intake result_;
     std::vector<Candidate> candidates_;
+    std::vector<std::uint64_t> set_aside_;  // by an earlier opening
 };
 
 }  // namespace
@@ -254,7 +292,7 @@ std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
     damaged = true;
     if (size > limits::manifest_bytes_max) return std::nullopt;
     std::vector<std::byte> bytes(size);
-    if (!read_exactly(*file, bytes, 0)) return std::nullopt;
+    if (!read_block(*file, bytes, 0, files.path(kManifestName))) return std::nullopt;
     Manifest manifest;
     const BlockState state = decode_manifest(bytes, manifest);
     if (state == BlockState::newer) newer_version(files.path(kManifestName));

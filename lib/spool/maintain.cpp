@@ -40,7 +40,7 @@ bool LogSpool::maintain() {
     bool dirty = false;
     {
         std::lock_guard lock(mutex_);
-        dirty = manifest_dirty_;
+        dirty = manifest_dirty_ && clock_.now() >= manifest_after_;
     }
     if (dirty) (void)store_manifest({});
     write_sync_record();
@@ -51,8 +51,10 @@ bool LogSpool::maintenance_due() {
     check_space();
     std::lock_guard lock(mutex_);
     if (!failure_.empty()) return false;
-    const bool prepare_due = prepared_.empty() && clock_.now() >= prepare_after_;
-    return prepare_due || manifest_dirty_ || sync_record_due() || !finished_segments().empty() ||
+    const base::Time now = clock_.now();
+    const bool prepare_due = prepared_.empty() && now >= prepare_after_;
+    const bool manifest_due = manifest_dirty_ && now >= manifest_after_;
+    return prepare_due || manifest_due || sync_record_due() || !finished_segments().empty() ||
            carry_due();
 }
 
@@ -61,7 +63,7 @@ bool LogSpool::maintenance_due() {
 /// Segments whose records are all settled, which a later file proves durably (INV-7).
 std::vector<std::uint64_t> LogSpool::finished_segments() const {
     std::vector<std::uint64_t> finished;
-    if (checkpoint_append_ > synced_appends_) return finished;
+    if (checkpoint_append_ > synced_appends_ || clock_.now() < manifest_after_) return finished;
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_ || segment->live() > 0 || segment->released_by > synced_appends_)
             continue;
@@ -77,6 +79,7 @@ bool LogSpool::retire() {
         finished = finished_segments();
     }
     if (finished.empty()) return false;
+    const bool failed_before = manifest_after_ != base::Time{};
     int error = store_manifest(finished);
     if (is_full(error)) {
         // Room for a manifest is all that is missing to free whole segments.
@@ -84,6 +87,7 @@ bool LogSpool::retire() {
         error = store_manifest(finished);
     }
     if (error != 0) {
+        if (failed_before) return false;
         report({Damage::Kind::io_error, files_->path(kManifestName), 0, 0, 0,
                 "cannot write " + files_->path(kManifestName) + ": " + errno_text(error)});
         return false;

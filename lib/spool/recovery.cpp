@@ -80,6 +80,7 @@ private:
         if (chain != nullptr && chain->random_id != segment.header.random_id) {
             report(Damage::Kind::rolled_back, files_.path(segment.name), 0, segment.file_bytes, 0,
                    "is not the segment that later ones name; left alone");
+            out_.aside.push_back(*segment_number(segment.name));
             work.segment = nullptr;
             return;
         }
@@ -100,9 +101,10 @@ private:
     }
 
     void give_up(Segment& segment) {
-        segments_[segment.number()]->segment = nullptr;
         damage(segment, Damage::Kind::corrupt_records, 0, segment.file_bytes, 0,
                "no header can be read and nothing else says what this file is; left alone");
+        out_.aside.push_back(*segment_number(segment.name));
+        segments_[segment.number()]->segment = nullptr;  // `segment` ends here
     }
 
     bool read_footer(Work& work, const ChainEntry* chain) {

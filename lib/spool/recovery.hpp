@@ -25,6 +25,9 @@ struct Recovered {
     std::uint32_t epoch = 0;         ///< highest counter found
     std::vector<std::string> stale;  ///< names to remove: tmp files, reclaimed segments
 
+    /// Numbers in names of files that are none of the log's segments, yet must not be removed.
+    std::vector<std::uint64_t> aside;
+
     /// Bytes to keep in quarantine.
     struct Keep {
         std::shared_ptr<base::File> file;

@@ -66,6 +66,7 @@ LogSpool::LogSpool(base::Clock& clock, base::Random& random, SpoolOptions option
       recovery_(recovered.report),
       recovered_(std::make_unique<Recovered>(std::move(recovered))) {
     manifest_ = recovered_->manifest;
+    aside_ = recovered_->aside;
     state_ = std::move(recovered_->state);
     catalog_ = std::move(recovered_->catalog);
     next_number_ = recovered_->next_number;
@@ -87,9 +88,9 @@ void LogSpool::start() {
         (void)files_->quarantine(*keep.file, keep.offset, keep.bytes, keep.name);
     }
     (void)files_->remove(recovered_->stale);
-    // The new segment will say how far the earlier ones are valid, and what they hold will be handed
-    // out: it must not live in the page cache alone, as after the death of a process that had not
-    // synced it.
+    // The new segment will say how far the earlier ones are valid, and what they hold will be
+    // handed out: it must not live in the page cache alone, as after the death of a process that
+    // had not synced it.
     for (const auto& [number, segment] : catalog_.segments()) {
         if (const int failed = make_durable(*segment); failed != 0) {
             closed_ = true;
@@ -100,6 +101,12 @@ void LogSpool::start() {
     int error = create_first_segment(true, front);
     // A full disk must open too, or it could never be drained.
     if (is_full(error)) error = create_first_segment(false, front);
+    if (is_full(error)) {
+        // What was preallocated before and never written is room. The next opening finds the same
+        // ends without it.
+        cut_unused();
+        error = create_first_segment(false, front);
+    }
     if (error != 0) {
         closed_ = true;
         cannot("create a segment in", files_->path(), error);
@@ -150,9 +157,9 @@ int LogSpool::create_first_segment(bool preallocate, std::vector<std::byte>& fro
     return 0;
 }
 
-/// Syncs what recovery read but nothing proves to be on the disk. It is written once more before, the
-/// same bytes in the same place: had a sync failed in the process before us, its pages would count
-/// as clean, and ours would answer 0 without a look at them.
+/// Syncs what recovery read but nothing proves to be on the disk. It is written once more before,
+/// the same bytes in the same place: had a sync failed in the process before us, its pages would
+/// count as clean, and ours would answer 0 without a look at them.
 int LogSpool::make_durable(Segment& segment) {
     const std::uint64_t end = segment.sealed ? segment.file_bytes : segment.used;
     if (segment.unproven_from == 0 || segment.unproven_from >= end) return 0;
@@ -176,12 +183,17 @@ int LogSpool::make_durable(Segment& segment) {
     return error;
 }
 
-/// What recovery decided, now that the decision is durable in the new segment.
-void LogSpool::tidy() {
+/// Cuts earlier segments behind what is valid in them.
+void LogSpool::cut_unused() {
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_ || segment->sealed || segment->file_bytes <= segment->used) continue;
         if (segment->file->truncate(segment->used) == 0) segment->file_bytes = segment->used;
     }
+}
+
+/// What recovery decided, now that the decision is durable in the new segment.
+void LogSpool::tidy() {
+    cut_unused();
     // Without a manifest the next opening finds the same by looking: it is not needed to go on.
     if (store_manifest({}) != 0) manifest_dirty_ = true;
 }
@@ -220,6 +232,7 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
         for (const auto& segment : prepared_) {
             manifest.live.push_back({segment->number(), segment->header.random_id, 0});
         }
+        for (const std::uint64_t number : aside_) manifest.live.push_back({number, 0, 0});
         // A segment that is just being made must not look reclaimed after a crash.
         manifest.next_number = next_number_;
         for (const std::uint64_t number : creating_) {
@@ -227,6 +240,7 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
         }
         manifest.reclaimed_below = manifest.next_number;
         for (const auto& live : manifest.live) {
+            if (live.random_id == 0) continue;
             manifest.reclaimed_below = std::min(manifest.reclaimed_below, live.number);
         }
         manifest_dirty_ = false;
@@ -236,6 +250,8 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
     // After a failure the generation moves on too: which of the two is on disk is not known.
     manifest_.generation = manifest.generation;
     if (error != 0) manifest_dirty_ = true;
+    manifest_after_ =
+        error == 0 ? base::Time{} : base::after(clock_.now(), limits::free_space_check_interval);
     return error;
 }
 

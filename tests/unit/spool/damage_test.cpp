@@ -287,6 +287,52 @@ TEST(SpoolDamage, LeavesASegmentOfAnotherSpoolAlone) {
     EXPECT_EQ(bench.files.contents(kPath + "/seg-0000000000000009"), foreign);
 }
 
+TEST(SpoolDamage, NeverRemovesWhatItLeftAlone) {
+    Sample sample = make_sample(true);
+    Bench other(77);
+    other.open();
+    other.commit({1, 10});
+    other.close();
+    const auto foreign = other.files.contents(kPath + "/seg-0000000000000001");
+    const auto copy = sample.files.contents(kPath + "/seg-0000000000000002");
+    sample.files.set_contents(kPath + "/seg-0000000000000005", foreign);
+    sample.files.set_contents(kPath + "/seg-0000000000000006", copy);
+    sample.files.set_contents(kPath + "/seg-0000000000000007", base::as_bytes("unreadable"));
+    Bench bench;
+    bench.files = sample.files;
+    for (int i = 0; i < 4; ++i) {
+        bench.open();
+        EXPECT_EQ(bench.read_all(sample.end).seqs.size(), sample.end - 3);
+        bench.maintain();
+        bench.kill();
+        EXPECT_EQ(bench.files.contents(kPath + "/seg-0000000000000005"), foreign);
+        EXPECT_EQ(bench.files.contents(kPath + "/seg-0000000000000006"), copy);
+        EXPECT_TRUE(bench.files.exists(kPath + "/seg-0000000000000007"));
+    }
+}
+
+TEST(SpoolDamage, KeepsSwappedSegmentsApartWhenOneIsReclaimed) {
+    Sample sample = make_sample(true);
+    const std::string two = kPath + "/seg-0000000000000002";
+    const std::string three = kPath + "/seg-0000000000000003";
+    const auto bytes = sample.files.contents(two);
+    sample.files.set_contents(two, sample.files.contents(three));
+    sample.files.set_contents(three, bytes);
+    Bench bench;
+    bench.files = sample.files;
+    bench.open();
+    // Segment 3 goes, under the name of 2; segment 2 stays, under the name of 3.
+    ASSERT_EQ(bench.settle_durably({51, 90}), CommitResult::ok);
+    bench.maintain();
+    for (int i = 0; i < 3; ++i) {
+        bench.kill();
+        bench.open();
+        const auto got = bench.read_all(sample.end);
+        EXPECT_TRUE(got.lost.empty());
+        EXPECT_EQ(got.seqs.size(), 50u - 3);
+    }
+}
+
 TEST(SpoolDamage, NamesAnOlderCopyOfASegment) {
     Bench bench;
     bench.open();
