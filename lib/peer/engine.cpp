@@ -124,6 +124,13 @@ Producer* Engine::find(const OutStream& stream) const {
     return it == producers_.end() ? nullptr : it->second.get();
 }
 
+base::Seq Engine::catch_up(Producer& producer) {
+    const base::Seq end = producer.stream->handable_end();
+    producer.group.append(end);
+    wake(producer);
+    return end;
+}
+
 void Engine::wake(Producer& producer) {
     if (producer.active) return;
     producer.active = true;
@@ -169,8 +176,9 @@ PushStats Engine::push_stats(const OutStream& stream) {
     PushStats stats;
     Producer* producer = find(stream);
     if (producer == nullptr) return stats;
+    const base::Seq handable = catch_up(*producer);
     const delivery::GroupStats group = producer->group.stats();
-    stats.depth = group.depth;
+    stats.depth = group.depth + (producer->stream->accepted_end() - handable);
     stats.in_flight = group.in_flight;
     stats.waiting = group.waiting;
     stats.acked = group.acked;

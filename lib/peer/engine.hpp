@@ -178,6 +178,8 @@ private:
                       std::vector<delivery::RefusedRun> refused);
     void when_stored(std::uint64_t ticket, std::function<void()> action);
     void wake(Producer& producer);
+    /// Takes in what was posted since the last step; returns the last seq that may be handed out.
+    base::Seq catch_up(Producer& producer);
     void tick_producers();
     [[nodiscard]] Producer* find(const OutStream& stream) const;
     [[nodiscard]] base::WallTime enqueued_at(Producer& producer, base::Seq seq);

@@ -596,6 +596,7 @@ base::WallTime Engine::enqueued_at(Producer& producer, base::Seq seq) {
 
 std::uint64_t Engine::purge(const OutStream& stream) {
     Producer& producer = *find(stream);
+    (void)catch_up(producer);
     const std::uint64_t count = producer.group.purge();
     pump(producer);
     return count;
@@ -609,6 +610,7 @@ void Engine::pause(const OutStream& stream, bool paused) {
 
 std::uint64_t Engine::drop_oldest(const OutStream& stream, std::uint64_t bytes) {
     Producer& producer = *find(stream);
+    (void)catch_up(producer);
     const delivery::GroupStats stats = producer.group.stats();
     const std::uint64_t all_bytes = spool_ != nullptr && stream.stored()
                                         ? std::max<std::uint64_t>(1, spool_->stats().live_bytes + spool_->stats().dead_bytes)
