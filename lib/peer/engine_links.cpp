@@ -369,9 +369,14 @@ void Engine::send(LinkState& link, std::uint32_t handle, const wire::Body& body)
     link.pending_bytes += bytes.size();
     PendingFrame frame;
     frame.head = std::move(bytes);
-    // Before data that waits, behind control that waits.
-    const auto first_data = std::find_if(link.pending.begin(), link.pending.end(), [](const PendingFrame& f) { return f.data; });
-    link.pending.insert(first_data, std::move(frame));
+    // VALID and GRANTED speak of the batches that were sent before them, and must not overtake one.
+    const bool after_data = std::holds_alternative<wire::Valid>(body) || std::holds_alternative<wire::Granted>(body);
+    frame.data = after_data;
+    // All else goes before data that waits, behind control that waits.
+    const auto place = after_data ? link.pending.end()
+                                  : std::find_if(link.pending.begin(), link.pending.end(),
+                                                 [](const PendingFrame& f) { return f.data; });
+    link.pending.insert(place, std::move(frame));
     if (link.pending_bytes > kPendingBytesMax) close_link(link, "it does not take our frames");
 }
 
