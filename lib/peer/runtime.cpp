@@ -126,21 +126,25 @@ void Runtime::open_spool() {
     options.dead_bytes_max = options_.dead_bytes_max;
     options.free_bytes_min = options_.free_bytes_min;
     options.message_bytes_max = options_.message_bytes_max;
-    const auto report = [this](const spool::Damage& damage) {
-        damage_.fetch_add(1, std::memory_order_relaxed);
-        events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
-    };
+    const auto report = [this](const spool::Damage& damage) { report_damage(damage); };
     spool_ = spool::Spool::open(files_, clock_, random_, options_.spool, options, report);
     peer_ = spool_->peer();
     commits_ = std::make_unique<CommitQueue>(*spool_, clock_, *this);
 }
 
+void Runtime::report_damage(const spool::Damage& damage) {
+    if (damage.kind == spool::Damage::Kind::io_error) {
+        // Nothing is damaged: the system refused, and may do better next time.
+        events_.emit({EventKind::io_error, "", "", 1, describe(damage)});
+        return;
+    }
+    damage_.fetch_add(1, std::memory_order_relaxed);
+    events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
+}
+
 void Runtime::recover_streams() {
     if (!spool_) return;
-    for (const spool::Damage& damage : spool_->recovery().damage) {
-        damage_.fetch_add(1, std::memory_order_relaxed);
-        events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
-    }
+    for (const spool::Damage& damage : spool_->recovery().damage) report_damage(damage);
     engine_->set_now(clock_.now(), clock_.wall_now());
     for (const spool::RecoveredStream& recovered : spool_->take_recovered()) {
         const bool dead = recovered.info.kind == spool::StreamKind::dead;

@@ -83,6 +83,7 @@ private:
     void require_open();
     void open_spool();
     void recover_streams();
+    void report_damage(const spool::Damage& damage);
     void start_threads();
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind, Durability durability,
                                            const PushOptions& options);
