@@ -193,7 +193,8 @@ protected:
     static void take_and_give_back(__rlimit_resource resource, rlim_t most,
                                    const std::string& replay) {
         SceneOptions options;
-        options.producer = {"level=disk", "segment_bytes=65536", "bytes=1000", "pause_us=500"};
+        options.producer = {"level=disk", "segment_bytes=65536", "bytes=1000", "pause_us=500",
+                            "depth_max=1000000"};
         options.producer_limits.file_bytes_max = std::uint64_t{1} << 40;  // ignores SIGXFSZ
         Scene scene(options);
         scene.start_producer();

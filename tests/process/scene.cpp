@@ -127,7 +127,8 @@ void Scene::read_line(Actor& actor, std::string_view line) {
         actor.lost = number_in(rest, "lost=");
         ++actor.stats_count;
     }
-    if (kind == "event" || kind == "trouble") {
+    // The usual dead letters of a run would crowd out what is rare.
+    if ((kind == "event" && !rest.starts_with("dead_letter")) || kind == "trouble") {
         actor.events.push_back(rest);
         if (actor.events.size() > kEventsKept) actor.events.erase(actor.events.begin());
     }
@@ -236,7 +237,8 @@ std::string Scene::state() const {
     const auto tell = [&](const char* role, const Actor& actor) {
         out << role << ' ' << actor.process << (actor.child->ended() ? " (ended)" : "")
             << (actor.ready ? " ready" : "") << (actor.idle ? " idle" : "") << ' ' << actor.stats
-            << ' ' << actor.error << actor.closed << " deliveries=" << actor.deliveries << '\n';
+            << ' ' << actor.error << actor.closed << " durable=" << actor.durable
+            << " failed=" << actor.failed << " deliveries=" << actor.deliveries << '\n';
         for (const std::string& event : actor.events) out << "    " << event << '\n';
         if (!actor.child->errors().empty()) out << "    stderr: " << actor.child->errors() << '\n';
     };

@@ -93,7 +93,8 @@ private:
                 peermq::test::hash_of(delivery.key(), delivery.body().text())) +
             " " + (delivery.key().empty() ? "-" : std::string(delivery.key())) + " " +
             std::to_string(delivery.attempt()) + " " + (delivery.redelivered() ? "1" : "0"));
-        const std::uint64_t work_us = random_.below(arguments_.number("work_us", 100) + 1);
+        const std::uint64_t work_us = arguments_.number("work_min_us", 0) +
+                                      random_.below(arguments_.number("work_us", 100) + 1);
         if (work_us > 50) std::this_thread::sleep_for(std::chrono::microseconds(work_us));
         settle(delivery, id);
     }
