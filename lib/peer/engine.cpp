@@ -197,6 +197,7 @@ PushStats Engine::push_stats(const OutStream& stream) {
     stats.consumers = group.consumers;
     stats.standby = group.standby;
     stats.paused = producer->group.paused();
+    stats.bytes = unsettled_bytes(*producer);
     if (group.oldest_unsettled != 0) {
         const base::WallTime enqueued = enqueued_at(*producer, group.oldest_unsettled);
         if (enqueued != base::WallTime{}) stats.oldest_age = std::max(wall_now_ - enqueued, base::Duration{});

@@ -182,6 +182,7 @@ private:
     base::Seq catch_up(Producer& producer);
     void tick_producers();
     [[nodiscard]] Producer* find(const OutStream& stream) const;
+    [[nodiscard]] std::uint64_t unsettled_bytes(const Producer& producer) const;
     [[nodiscard]] base::WallTime enqueued_at(Producer& producer, base::Seq seq);
 
     // receiving side: engine_consumer.cpp

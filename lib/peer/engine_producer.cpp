@@ -608,15 +608,19 @@ void Engine::pause(const OutStream& stream, bool paused) {
     wake(producer);
 }
 
+std::uint64_t Engine::unsettled_bytes(const Producer& producer) const {
+    OutStream& stream = *producer.stream;
+    if (spool_ == nullptr || !stream.stored()) return stream.memory_bytes();
+    return spool_->stream_bytes(stream.config().index) + stream.unwritten_bytes();
+}
+
 std::uint64_t Engine::drop_oldest(const OutStream& stream, std::uint64_t bytes) {
     Producer& producer = *find(stream);
     (void)catch_up(producer);
     const delivery::GroupStats stats = producer.group.stats();
-    const std::uint64_t all_bytes = spool_ != nullptr && stream.stored()
-                                        ? std::max<std::uint64_t>(1, spool_->stats().live_bytes + spool_->stats().dead_bytes)
-                                        : std::max<std::uint64_t>(1, producer.stream->memory_bytes());
     // Sizes of single messages are not known without reading them: their mean serves.
-    const std::uint64_t mean = std::max<std::uint64_t>(1, all_bytes / std::max<std::uint64_t>(1, stats.depth));
+    const std::uint64_t mean =
+        std::max<std::uint64_t>(1, unsettled_bytes(producer) / std::max<std::uint64_t>(1, stats.depth));
     const std::uint64_t dropped = producer.group.drop_oldest(bytes / mean + 1);
     producer.dropped += dropped;
     pump(producer);

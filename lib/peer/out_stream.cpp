@@ -50,7 +50,7 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
         chunk_for(bytes).append(record, bytes, seed_);
         accepted_end_ = seq;
         bytes_ += bytes;
-        unwritten_bytes_ += bytes;
+        if (stored()) unwritten_bytes_ += bytes;
         ++posted_;
         if (!stored()) set_handable();
     }
@@ -322,6 +322,11 @@ void OutStream::wake_blocked() {
 std::uint64_t OutStream::posted() {
     const Lock lock(mutex_);
     return posted_;
+}
+
+std::uint64_t OutStream::unwritten_bytes() {
+    const Lock lock(mutex_);
+    return unwritten_bytes_;
 }
 
 std::uint64_t OutStream::memory_bytes() {

@@ -122,6 +122,7 @@ public:
     [[nodiscard]] const OutStreamConfig& config() const noexcept { return config_; }
     [[nodiscard]] bool stored() const noexcept { return config_.durability != Durability::memory; }
     [[nodiscard]] std::uint64_t memory_bytes();
+    [[nodiscard]] std::uint64_t unwritten_bytes();
     [[nodiscard]] std::uint64_t posted();
     /// Set by the committer when the stream is in its list; see CommitQueue.
     std::atomic<bool> listed{false};

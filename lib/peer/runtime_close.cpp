@@ -109,7 +109,6 @@ PushStats Runtime::push_stats(OutStream& stream) {
     stats.queue = stream.config().name;
     stats.durability = to_string(stream.config().durability);
     stats.posted = stream.posted();
-    stats.bytes = stream.memory_bytes();
     return stats;
 }
 

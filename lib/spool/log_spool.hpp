@@ -56,6 +56,7 @@ public:
     bool maintain() override;
     [[nodiscard]] bool maintenance_due() override;
     [[nodiscard]] SpoolStats stats() const override;
+    [[nodiscard]] std::uint64_t stream_bytes(StreamIndex stream) const override;
     void close() override;
 
 private:

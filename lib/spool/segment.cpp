@@ -255,4 +255,13 @@ std::uint64_t Catalog::disk_bytes() const noexcept {
     return sum;
 }
 
+std::uint64_t Catalog::live_bytes(StreamIndex stream) const {
+    const auto it = streams_.find(stream);
+    if (it == streams_.end()) return 0;
+    std::uint64_t sum = 0;
+    for (const Ref& ref : it->second.regular) sum += ref.extent->live_bytes();
+    for (const Ref& ref : it->second.carried) sum += ref.extent->live_bytes();
+    return sum;
+}
+
 }  // namespace peermq::spool

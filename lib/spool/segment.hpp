@@ -102,6 +102,7 @@ public:
     [[nodiscard]] std::uint64_t live_bytes() const noexcept { return live_bytes_; }
     [[nodiscard]] std::uint64_t dead_bytes() const noexcept { return dead_bytes_; }
     [[nodiscard]] std::uint64_t disk_bytes() const noexcept;
+    [[nodiscard]] std::uint64_t live_bytes(StreamIndex stream) const;
 
 private:
     struct Ref {

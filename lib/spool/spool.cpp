@@ -333,6 +333,11 @@ std::string LogSpool::failure() const {
     return failure_;
 }
 
+std::uint64_t LogSpool::stream_bytes(StreamIndex stream) const {
+    std::lock_guard lock(mutex_);
+    return catalog_.live_bytes(stream);
+}
+
 SpoolStats LogSpool::stats() const {
     std::lock_guard lock(mutex_);
     SpoolStats stats = stats_;

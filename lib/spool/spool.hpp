@@ -211,6 +211,8 @@ public:
     [[nodiscard]] virtual bool maintenance_due() = 0;
 
     [[nodiscard]] virtual SpoolStats stats() const = 0;
+    /// Bytes of the stream's unsettled records.
+    [[nodiscard]] virtual std::uint64_t stream_bytes(StreamIndex stream) const = 0;
     /// Writes the footer and closes. The destructor does so too, ignoring errors.
     virtual void close() = 0;
 };

@@ -52,6 +52,9 @@ public:
     bool maintain() override { return inner_->maintain(); }
     [[nodiscard]] bool maintenance_due() override { return inner_->maintenance_due(); }
     [[nodiscard]] spool::SpoolStats stats() const override { return inner_->stats(); }
+    [[nodiscard]] std::uint64_t stream_bytes(spool::StreamIndex stream) const override {
+        return inner_->stream_bytes(stream);
+    }
     void close() override { inner_->close(); }
 
 private:
