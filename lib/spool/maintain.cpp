@@ -74,12 +74,13 @@ std::vector<std::uint64_t> LogSpool::finished_segments() const {
 
 bool LogSpool::retire() {
     std::vector<std::uint64_t> finished;
+    bool failed_before = false;
     {
         std::lock_guard lock(mutex_);
         finished = finished_segments();
+        failed_before = manifest_after_ != base::Time{};
     }
     if (finished.empty()) return false;
-    const bool failed_before = manifest_after_ != base::Time{};
     int error = store_manifest(finished);
     if (is_full(error)) {
         // Room for a manifest is all that is missing to free whole segments.
