@@ -145,6 +145,10 @@ void Group::Impl::adopt(SpanIt it, Consumer& consumer, LeaseId lease, Time now) 
 void Group::Impl::announce_run(Consumer& consumer, const HeldRun& held, Time now,
                                std::vector<Run>& revoked) {
     const auto revoke = [&](Run run) {
+        if (!options_.ack_required && run.last <= end_) {
+            consumer.overdue.add(run);  // given to it and to nobody else
+            return;
+        }
         for (const Run missing : consumer.settled.missing(held.lease, run)) {
             revoked.push_back(missing);
             // A handler that runs fills its slot until it ends; what did not start is dropped.

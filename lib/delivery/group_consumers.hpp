@@ -57,7 +57,9 @@ struct Consumer {
     std::uint64_t leased = 0;
     std::uint64_t leased_bytes = 0;
     std::uint64_t leased_alone = 0;
-    base::RunSet overdue;     ///< leases that ran out in its hands: they still fill its window
+    /// Not leased, yet in its hands and filling its window: leases that ran out, and without
+    /// ack_required all that it has not settled.
+    base::RunSet overdue;
     base::RunSet announced;   ///< adopted so far by the parts of an announcement
     bool announcing = false;  ///< some parts of an announcement came, not yet all
     SettledMemory settled;
@@ -70,9 +72,9 @@ struct Consumer {
     bool passed_over = false;
     bool given_now = false;
 
+    [[nodiscard]] std::uint64_t used() const { return leased + overdue.size(); }
     [[nodiscard]] std::uint64_t free() const {
-        const std::uint64_t used = leased + overdue.size();
-        return used < window_messages ? window_messages - used : 0;
+        return used() < window_messages ? window_messages - used() : 0;
     }
     /// May be given messages as far as link and place go.
     [[nodiscard]] bool serving() const { return active && link == ConsumerLink::up; }

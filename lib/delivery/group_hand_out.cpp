@@ -85,7 +85,7 @@ void Group::Impl::reserve_for_alone() {
     const Consumer* best = nullptr;
     for (const Consumer* one : consumers_.all()) {
         const bool fits = one->serving() && one->window_messages > 0 && one->leased_alone == 0;
-        if (fits && (best == nullptr || one->leased < best->leased)) best = one;
+        if (fits && (best == nullptr || one->used() < best->used())) best = one;
     }
     if (best != nullptr) reserved_ = best->id;
 }
@@ -307,6 +307,7 @@ void Group::Impl::lease_returned(Run run, const Slice& slice, const Span& leased
         const Run part = SpanTable::run(it);
         const auto following = std::next(it);
         if (!options_.ack_required) {
+            consumers_.find(leased.holder)->overdue.add(part);
             retire(it);
         } else {
             detach(it);
@@ -325,6 +326,7 @@ void Group::Impl::lease_returned(Run run, const Slice& slice, const Span& leased
 
 void Group::Impl::lease_fresh(Run run, const Slice& slice, const Span& leased) {
     if (!options_.ack_required) {
+        consumers_.find(leased.holder)->overdue.add(run);
         mark_settled(run);
         return;
     }

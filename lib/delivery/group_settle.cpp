@@ -55,7 +55,8 @@ void Group::Impl::settle_outside(const Consumer& consumer, Run run, LeaseId leas
     if (run.empty()) return;
     const Seq looked_at = std::max(cursor_, floor_);
     const Run settled{run.first, std::min(run.last, looked_at)};
-    if (!settled.empty()) {
+    // Settled by being handed out: what is said of it afterwards only frees its slots.
+    if (!settled.empty() && options_.ack_required) {
         for (const Run missing : consumer.settled.missing(lease, settled)) {
             refuse(refused, missing, RefuseReason::settled);
         }

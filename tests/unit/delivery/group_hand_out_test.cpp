@@ -249,9 +249,16 @@ TEST(GroupHandOut, SettlesAtOnceWithoutAcks) {
     Rig rig(options);
     rig.consumer(1, 10);
     rig.group.append(25);
-    EXPECT_EQ(rig.give().size(), 3U);
-    EXPECT_EQ(rig.group.settled_floor(), 25U);
-    EXPECT_EQ(rig.group.take_facts().settled, (std::vector<Seqs>{{1, 25}}));
+    const Assignment given = rig.give_one();
+    EXPECT_EQ(given.run, (Seqs{1, 10}));
+    EXPECT_EQ(rig.group.settled_floor(), 10U);
+    EXPECT_EQ(rig.group.take_facts().settled, (std::vector<Seqs>{{1, 10}}));
+    // The window holds all the same: an ack frees its slots and says nothing else.
+    EXPECT_TRUE(rig.give().empty());
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 4}, given.lease).empty());
+    EXPECT_EQ(rig.give_one().run, (Seqs{11, 14}));
+    EXPECT_EQ(rig.group.stats().refused, 0U);
+    rig.group.check_invariants();
 }
 
 TEST(GroupHandOut, LetsOnlyTheFirstConsumersServeUnderMaxConsumers) {
