@@ -47,7 +47,7 @@ Process::~Process() = default;
 
 void Process::open_spool() {
     const auto report = [this](const spool::Damage& damage) {
-        recorder_.note(node_.actor, "damage: " + damage.text + " " + damage.path);
+        recorder_.note(node_.actor, "damage: " + damage.text + " " + damage.path + " at " + std::to_string(damage.offset) + ", bytes " + std::to_string(damage.bytes) + ", records " + std::to_string(damage.records));
     };
     std::unique_ptr<spool::Spool> opened =
         spool::Spool::open(*node_.disk, node_.clock, engine_random_, kSpoolPath, node_.plan.spool, report);
@@ -81,6 +81,7 @@ void Process::recover_streams() {
             if (group.group == 0) settled = group.settled;
         }
         stream.recover(recovered.end, settled);
+        recorder_.note(node_.actor, "recovers " + name + " up to " + std::to_string(recovered.end) + ", " + std::to_string(settled.size()) + " settled");
         engine_->recover_producer(stream, recovered);
     }
 }
@@ -151,6 +152,10 @@ void Process::open_pushes() {
             push.stream = make_queue(plan.queue, plan.level, plan.group);
         }
         push.dead = streams_.at(plan.queue + ".dead");
+        static constexpr const char* kLevels[] = {"memory", "os", "disk"};
+        recorder_.note(node_.actor, "sends " + plan.queue + " at level " +
+                                        kLevels[static_cast<int>(plan.level)] + " as stream " +
+                                        std::to_string(recorder_.history().number_of(push.stream->config().id)));
         push.next_burst = base::after(started_at_, draw(plan.gap_max));
         pushes_.push_back(std::move(push));
     }
