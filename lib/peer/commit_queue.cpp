@@ -37,6 +37,11 @@ std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
 bool CommitQueue::try_commit() {
     const std::unique_lock role(role_, std::try_to_lock);
     if (!role) return false;
+    {
+        // The disk is full: many who wait must not try it more often than one.
+        const std::lock_guard lock(mutex_);
+        if (clock_.now() < retry_at_) return false;
+    }
     commit_round();
     return true;
 }
@@ -114,14 +119,14 @@ CommitQueue::Round CommitQueue::gather() {
         take_records(stream, SIZE_MAX, round, bytes);
     }
     for (std::size_t i = 0; i < dirty.size(); ++i) {
-        if (bytes >= base::limits::commit_bytes_max) {
+        if (bytes >= round_bytes_max_) {
             const std::lock_guard lock(mutex_);
             dirty_.insert(dirty_.begin(), dirty.begin() + static_cast<std::ptrdiff_t>(i), dirty.end());
             break;
         }
         // Cleared before the look, set again by the next append after it.
         dirty[i]->listed.store(false);
-        take_records(dirty[i], base::limits::commit_bytes_max - bytes, round, bytes);
+        take_records(dirty[i], round_bytes_max_ - bytes, round, bytes);
     }
     return round;
 }
@@ -148,12 +153,17 @@ void CommitQueue::commit_round() {
         case spool::CommitResult::ok: break;
         case spool::CommitResult::failed: return fail(round);
         case spool::CommitResult::no_space:
-            if (!full_) {
+            if (!full_ && round_bytes_max_ == base::limits::chunk_bytes) {
                 full_ = true;
                 listener_.space_changed(true, "the disk of the spool is full; messages wait until there is room");
             }
+            // Little fits where much does not; and where even that fails, what was written on the
+            // way (a checkpoint) may be all that keeps finished segments from going.
+            round_bytes_max_ = base::limits::chunk_bytes;
+            if (spool_.sync() != spool::CommitResult::ok) return fail(round);
             return give_back(std::move(round));
     }
+    round_bytes_max_ = std::min(2 * round_bytes_max_, base::limits::commit_bytes_max);
     if (full_) {
         full_ = false;
         listener_.space_changed(false, "the spool has room again");

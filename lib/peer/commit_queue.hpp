@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/limits.hpp"
 #include "peer/out_stream.hpp"
 #include "spool/spool.hpp"
 
@@ -82,6 +83,8 @@ private:
     std::mutex role_;
     bool failed_ = false;          ///< guarded by role_
     bool full_ = false;            ///< guarded by role_
+    /// Guarded by role_. Small after a full disk, twice as much after each success.
+    std::size_t round_bytes_max_ = base::limits::commit_bytes_max;
     base::Time last_sync_{};       ///< guarded by role_
 
     std::mutex mutex_;
