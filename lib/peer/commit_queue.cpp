@@ -137,7 +137,7 @@ void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::si
     std::optional<spool::StreamPart> part = stream->collect(bytes_max);
     if (!part) return;
     for (const base::ByteSpan span : part->bytes) bytes += span.size();
-    if (stream->config().durability == Durability::disk) round.sync = true;
+    if (stream->durability() == Durability::disk) round.sync = true;
     round.streams.push_back(stream);
     round.batch.parts.push_back(std::move(*part));
 }

@@ -17,6 +17,7 @@ constexpr auto kRoomPollInterval = std::chrono::milliseconds(100);
 
 OutStream::OutStream(OutStreamConfig config, StreamHost& host, base::Clock& clock)
     : config_(std::move(config)),
+      stored_(config_.durability != Durability::memory),
       host_(host),
       clock_(clock),
       seed_(record::Seed::of(config_.id, config_.epoch)),
@@ -312,6 +313,16 @@ void OutStream::trim_cache() {
 void OutStream::set_cursor(base::Seq cursor) {
     const Lock lock(mutex_);
     cursor_ = std::max(cursor_, cursor);
+}
+
+Overflow OutStream::overflow() {
+    const Lock lock(mutex_);
+    return config_.overflow;
+}
+
+Durability OutStream::durability() {
+    const Lock lock(mutex_);
+    return config_.durability;
 }
 
 void OutStream::wake_blocked() {

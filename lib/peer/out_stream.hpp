@@ -110,7 +110,7 @@ public:
         base::Run run;
     };
     [[nodiscard]] Cached chunk_of(base::Seq seq);
-    /// Changes what a returning user of a recovered queue asks for.
+    /// Changes what a returning user of a recovered queue asks for. In the owner role.
     void configure(Durability durability, Overflow overflow);
     /// Everything up to `cursor` has been handed out once: the cache need not keep it.
     void set_cursor(base::Seq cursor);
@@ -120,7 +120,9 @@ public:
     void wake_blocked();
 
     [[nodiscard]] const OutStreamConfig& config() const noexcept { return config_; }
-    [[nodiscard]] bool stored() const noexcept { return config_.durability != Durability::memory; }
+    [[nodiscard]] bool stored() const noexcept { return stored_; }
+    [[nodiscard]] Overflow overflow();
+    [[nodiscard]] Durability durability();
     [[nodiscard]] std::uint64_t memory_bytes();
     [[nodiscard]] std::uint64_t unwritten_bytes();
     [[nodiscard]] std::uint64_t posted();
@@ -143,7 +145,10 @@ private:
     template <typename Condition>
     bool wait_for(Lock& lock, base::Seq stored_end, base::Time deadline, Condition&& reached_now);
 
-    OutStreamConfig config_;  ///< constant but for overflow and durability, guarded by mutex_
+    /// Constant but for overflow, guarded by mutex_, and durability (os or disk), written under mutex_ in the
+    /// owner role and read under either.
+    OutStreamConfig config_;
+    const bool stored_;
     StreamHost& host_;
     base::Clock& clock_;
     const record::Seed seed_;

@@ -268,8 +268,10 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
         throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
                                                   "\" is kept in the spool: durability memory is not possible for it");
     }
-    recovered->second->configure(durability, options.overflow);
-    with_engine([&](Engine& engine) { engine.configure_producer(*recovered->second, group_options(options)); });
+    with_engine([&](Engine& engine) {
+        recovered->second->configure(durability, options.overflow);
+        engine.configure_producer(*recovered->second, group_options(options));
+    });
     push_options_.emplace(queue, options);
     return recovered->second;
 }

@@ -105,9 +105,12 @@ void Runtime::pause(const OutStream& stream, bool paused) {
 
 PushStats Runtime::push_stats(OutStream& stream) {
     check_process();
-    PushStats stats = with_engine([&](Engine& engine) { return engine.push_stats(stream); });
+    PushStats stats = with_engine([&](Engine& engine) {
+        PushStats taken = engine.push_stats(stream);
+        taken.durability = to_string(stream.config().durability);
+        return taken;
+    });
     stats.queue = stream.config().name;
-    stats.durability = to_string(stream.config().durability);
     stats.posted = stream.posted();
     return stats;
 }

@@ -219,7 +219,7 @@ void Runtime::unreserve(const OutStream& stream, std::uint64_t bytes) {
 }
 
 bool Runtime::make_room(OutStream& stream, std::uint64_t bytes) {
-    if (stream.config().overflow != Overflow::drop_oldest) return false;
+    if (stream.overflow() != Overflow::drop_oldest) return false;
     const std::uint64_t dropped = with_engine([&](Engine& engine) { return engine.drop_oldest(stream, bytes); });
     if (dropped == 0) return false;  // all that is left is in consumers' hands
     events_.emit({EventKind::dropped, "", stream.config().name, dropped,
