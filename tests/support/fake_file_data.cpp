@@ -110,7 +110,10 @@ std::size_t FakeFileData::write(base::ByteSpan bytes, std::uint64_t offset, Disk
         std::memcpy(page->data() + within, bytes.data() + done, count);
         done += count;
     }
-    if (done > 0) set_size(std::max(size(), offset + done));
+    if (done > 0) {
+        set_size(std::max(size(), offset + done));
+        written_end_ = std::max(written_end_, offset + done);
+    }
     return done;
 }
 
@@ -163,11 +166,13 @@ void FakeFileData::sync() {
         ++kept;
     }
     dirty_.resize(kept);
+    durable_end_ = written_end_;
     sizes_.erase(sizes_.begin(), sizes_.end() - 1);
     trim();
 }
 
-PageRef FakeFileData::survivor(const Dirty& dirty, const PageRef& newest, CrashChoices& choices) {
+PageRef FakeFileData::survivor(const Dirty& dirty, const PageRef& newest,
+                               CrashChoices& choices) const {
     if (dirty.lost) return dirty.versions[0];
     const auto options = static_cast<std::uint32_t>(dirty.versions.size() + 1);
     const auto version = [&](std::uint32_t number) -> const PageRef& {
@@ -179,8 +184,10 @@ PageRef FakeFileData::survivor(const Dirty& dirty, const PageRef& newest, CrashC
     auto torn = std::make_shared<Page>();
     for (std::size_t sector = 0; sector < kSectors; ++sector) {
         copy_sector(*torn, version(choices.choose(Pending::sector, options)), sector);
-        // What held durable bytes is written whole or not at all; what did not may hold anything.
-        if (is_zero_sector(dirty.versions[0], sector) && !is_zero_sector(newest, sector) &&
+        // What held durable bytes, be they zeros that a program wrote, is written whole or not at
+        // all; what did not may hold anything.
+        const std::uint64_t offset = dirty.index * kPageBytes + sector * kSectorBytes;
+        if (offset >= durable_end_ && is_zero_sector(dirty.versions[0], sector) && !is_zero_sector(newest, sector) &&
             choices.choose(Pending::garbage, 2) == 1) {
             choices.garbage(std::span(*torn).subspan(sector * kSectorBytes, kSectorBytes));
         }

@@ -103,13 +103,15 @@ private:
     void set_size(std::uint64_t bytes);
     void clear_beyond(std::uint64_t bytes, DiskSpace& space);
     void trim();
-    [[nodiscard]] static PageRef survivor(const Dirty& dirty, const PageRef& newest,
-                                          CrashChoices& choices);
+    [[nodiscard]] PageRef survivor(const Dirty& dirty, const PageRef& newest,
+                                   CrashChoices& choices) const;
 
     std::vector<Slot> slots_;
     std::vector<Dirty> dirty_;
     std::vector<std::uint64_t> sizes_{0};  ///< oldest first; [0] is durable, the last is seen
     std::uint64_t call_ = 0;
+    std::uint64_t written_end_ = 0;  ///< beyond it nothing was ever written
+    std::uint64_t durable_end_ = 0;  ///< written_end_ as last synced
 };
 
 }  // namespace peermq::test
