@@ -72,6 +72,15 @@ private:
     std::uint64_t ticket_ = 0;
 };
 
+/// Streams in an order that a run repeats, which addresses are not.
+struct StreamOrder {
+    bool operator()(const OutStream* a, const OutStream* b) const noexcept { return a->config().id < b->config().id; }
+    template <typename Second>
+    bool operator()(const std::pair<const OutStream*, Second>& a, const std::pair<const OutStream*, Second>& b) const {
+        return a.first != b.first ? (*this)(a.first, b.first) : a.second < b.second;
+    }
+};
+
 struct Producer;
 struct Consumer;
 struct Session;
@@ -209,7 +218,7 @@ private:
     base::WallTime wall_now_{};
 
     Notifications notifications_;
-    std::map<const OutStream*, std::unique_ptr<Producer>> producers_;
+    std::map<const OutStream*, std::unique_ptr<Producer>, StreamOrder> producers_;
     std::map<std::string, Producer*, std::less<>> producers_by_name_;
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;

@@ -23,7 +23,7 @@ struct Session {
     base::Time lost_at{};
     std::uint64_t watch = 0;  ///< its process is watched under this number
     /// Of our streams, under which of their WANTs.
-    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId> consumes;
+    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId, StreamOrder> consumes;
     struct Source {
         InStream* stream = nullptr;
         delivery::SourceId id = 0;
