@@ -158,7 +158,8 @@ Group::Impl::Step Group::Impl::give_returned(Pass& pass, Consumer& consumer, std
         pass.returned_stopped = true;
         return Step::nothing;
     }
-    const Fit found = fit(pass, consumer, slice, std::min<std::uint64_t>(limit, run.count()));
+    // The slice may be shorter than the run: what was not read is not handed out.
+    const Fit found = fit(pass, consumer, slice, std::min<std::uint64_t>(limit, slice.count()));
     if (found.step != Step::given) return found.step;
     run.last = run.first + found.count - 1;
     const Span& like = spans_.find(run.first)->second;
