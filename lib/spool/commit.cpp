@@ -232,6 +232,7 @@ CommitResult LogSpool::rotate(bool reserve_use) {
     if (!reserve_use && !reserve_affordable()) {
         std::lock_guard lock(mutex_);
         prepared_.insert(prepared_.begin(), std::move(next));
+        taken_.reset();
         return CommitResult::no_space;
     }
     error = seal();
@@ -239,6 +240,7 @@ CommitResult LogSpool::rotate(bool reserve_use) {
         {
             std::lock_guard lock(mutex_);
             prepared_.insert(prepared_.begin(), std::move(next));
+            taken_.reset();
         }
         return relocate("sync of " + active_->name, error, nullptr);
     }
@@ -253,11 +255,16 @@ std::shared_ptr<Segment> LogSpool::take_prepared(bool reserve_use, int& error) {
             if (!prepared_.empty()) {
                 next = prepared_.front();
                 prepared_.erase(prepared_.begin());
+                taken_ = next;
             }
         }
         if (next && next->number() > active_->number()) return next;
         if (next) {
             // Finished late: a newer one is in use already, and order is by number.
+            {
+                std::lock_guard lock(mutex_);
+                taken_.reset();
+            }
             (void)files_->remove({next->name});
             continue;
         }
@@ -332,6 +339,7 @@ CommitResult LogSpool::activate(std::shared_ptr<Segment> next) {
         active_ = std::move(next);
         active_->index = std::make_shared<SegmentIndex>();
         catalog_.add_segment(active_);
+        taken_.reset();
         manifest_dirty_ = true;
     }
     synced_batch_ = 0;
@@ -463,6 +471,7 @@ CommitResult LogSpool::relocate(const std::string& what, int error, PendingBatch
         active_ = std::move(next);
         active_->index = std::make_shared<SegmentIndex>();
         catalog_.add_segment(active_);
+        taken_.reset();
         manifest_dirty_ = true;
     }
     synced_batch_ = 0;

@@ -229,6 +229,7 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
             manifest.live.push_back(
                 {number, segment->header.random_id, segment->sealed ? segment->used : 0});
         }
+        if (taken_) manifest.live.push_back({taken_->number(), taken_->header.random_id, 0});
         for (const auto& segment : prepared_) {
             manifest.live.push_back({segment->number(), segment->header.random_id, 0});
         }
