@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
 #include <random>
 #include <sstream>
 
@@ -61,6 +63,7 @@ unsigned free_port(std::uint64_t seed) {
 }
 
 Scene::Scene(SceneOptions options) : options_(std::move(options)) {
+    if (const char* path = std::getenv("PEERMQ_PROCESS_LOG")) log_.open(path);
     if (options_.spool.empty()) options_.spool = directory_ / "spool";
     bind_ = options_.ipc ? "ipc://" + (directory_ / "endpoint")
                          : "tcp://127.0.0.1:" + std::to_string(free_port(options_.seed));
@@ -103,6 +106,7 @@ void Scene::restart_worker(std::size_t index) {
 }
 
 void Scene::read_line(Actor& actor, std::string_view line) {
+    if (log_.is_open()) log_ << actor.process << ' ' << line << '\n';
     LedgerEvent event;
     if (parse_event(line, actor.process, event)) {
         if (event.kind == "durable") ++actor.durable;
@@ -127,6 +131,9 @@ void Scene::read_line(Actor& actor, std::string_view line) {
         actor.lost = number_in(rest, "lost=");
         ++actor.stats_count;
     }
+    if (kind == "event" && (rest.starts_with("damage") || rest.starts_with("io_error"))) {
+        alarms_.push_back(std::to_string(actor.process) + ' ' + rest);
+    }
     // The usual dead letters of a run would crowd out what is rare.
     if ((kind == "event" && !rest.starts_with("dead_letter")) || kind == "trouble") {
         actor.events.push_back(rest);
@@ -143,6 +150,7 @@ void Scene::kill(Actor& actor, int signal) {
     event.kind = "died";
     event.process = actor.process;
     event.begin = event.end = now_ns();
+    if (log_.is_open()) log_ << actor.process << " died " << event.begin << '\n';
     ledger_.add(event);
 }
 
@@ -244,6 +252,7 @@ std::string Scene::state() const {
     };
     if (producer_) tell("producer", *producer_);
     for (const auto& worker : workers_) tell("worker", *worker);
+    for (const std::string& alarm : alarms_) out << "alarm: " << alarm << '\n';
     return out.str();
 }
 

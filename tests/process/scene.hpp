@@ -8,7 +8,7 @@
 ///
 /// Threads: one.
 
-#include <deque>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -103,6 +103,8 @@ private:
     std::unique_ptr<Actor> producer_;
     std::vector<std::unique_ptr<Actor>> workers_;
     Ledger ledger_;
+    std::vector<std::string> alarms_;  ///< damage and I/O errors that any process reported
+    std::ofstream log_;                ///< every line, if PEERMQ_PROCESS_LOG names a file
 };
 
 /// A port of 127.0.0.1 that is free now, outside the range that systems give to connecting sockets,
