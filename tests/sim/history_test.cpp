@@ -172,8 +172,6 @@ std::vector<Case> bad_cases() {
          send(1) + take(1, 1, "lease=1.1") + take(1, 2, "again lease=1.2") + ack(1, 1)},
         {"accepted from two consumers", 16,
          send(1) + take(1, 1) + take(1, 2, "again") + ack(1, 1) + ack(1, 2)},
-        {"a stale nack was accepted", 16,
-         send(1) + take(1, 1, "lease=1.1") + take(1, 2, "again lease=2.1") + kNack},
         {"an ack was never answered", 16, send(1) + take(1, 1) + "ack 1 by=1;drained"},
 
         {"an outcome without an ack", 0, send(1) + take(1, 1) + "accepted 1 by=1"},
