@@ -9,6 +9,9 @@
 namespace peermq::detail {
 namespace {
 
+/// The shortest lease that a producer may choose.
+constexpr auto kLeaseMin = std::chrono::seconds(6);
+
 delivery::GroupOptions group_options(const PushOptions& options) {
     delivery::GroupOptions group;
     group.lease_duration = options.lease;
@@ -35,7 +38,7 @@ void check_push_options(const PushOptions& options, bool has_spool) {
     const auto require = [](bool holds, const std::string& what) {
         if (!holds) throw Error(ErrorCode::invalid_argument, what);
     };
-    require(options.lease >= std::chrono::seconds(6), "PushOptions::lease: at least 6 s, or a slow link costs leases");
+    require(options.lease >= kLeaseMin, "PushOptions::lease: at least 6 s, or a slow link costs leases");
     require(options.retry_wait_min.count() >= 0, "PushOptions::retry_wait_min: must not be negative");
     require(options.retry_wait_max >= options.retry_wait_min, "PushOptions::retry_wait_max: below retry_wait_min");
     require(options.memory_bytes_max >= 1024, "PushOptions::memory_bytes_max: at least 1,024 bytes");
@@ -295,6 +298,8 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
     inbox.prefetch_bytes = options.prefetch_bytes;
     inbox.concurrency = options.concurrency;
     inbox.max_processing = options.max_processing;
+    // Each producer chooses its lease and does not tell: renewed for the shortest, none runs out.
+    inbox.lease_duration = kLeaseMin;
     auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer, *this, clock_);
     pulls_.emplace(queue, stream);
     with_engine([&](Engine& engine) { engine.add_consumer(stream); });
