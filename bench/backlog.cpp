@@ -112,8 +112,8 @@ json steady_rate(const std::filesystem::path& directory, std::uint64_t backlog,
     Child producer("bench.sender", [&](Channel& channel) {
         run_steady_producer(channel, directory, backlog, *board);
     });
-    const auto endpoint =
-        producer.receive(std::chrono::seconds(120)).at("endpoint").get<std::string>();
+    const auto
+        endpoint = producer.receive(std::chrono::seconds(120)).at("endpoint").get<std::string>();
     Child worker("bench.worker", [&](Channel& channel) {
         Tally tally(board->slots[0], kSize, true);
         run_peer_worker(channel, endpoint, {.prefetch = prefetch_for(kSize)},

@@ -143,8 +143,8 @@ Outcome measure_once(std::size_t busy_producers, const Settings& settings) {
         workers.push_back(std::make_unique<Child>(
             "bench.worker", [&](Channel& channel) { run_worker(channel, endpoints, own); }));
     }
-    const std::uint64_t deadline =
-        now_ns() + 20 * kSecond + static_cast<std::uint64_t>(5 * time_s * kSecond);
+    const std::uint64_t deadline = now_ns() + 20 * kSecond +
+                                   static_cast<std::uint64_t>(5 * time_s * kSecond);
     while (board->finished() < messages) {
         check_interrupted();
         if (now_ns() > deadline) {
@@ -168,8 +168,8 @@ void bench_fairness(const Settings& settings, const Report& report) {
         std::vector<double> gap_p50;
         std::vector<double> gap_p99;
         for (int round = 0; round < settings.rounds; ++round) {
-            const Outcome outcome =
-                undisturbed(settings, [&] { return measure_once(busy, settings); });
+            const Outcome outcome = undisturbed(settings,
+                                                [&] { return measure_once(busy, settings); });
             idle.push_back(outcome.idle_percent);
             gap_p50.push_back(outcome.gap_p50_us);
             gap_p99.push_back(outcome.gap_p99_us);

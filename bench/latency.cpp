@@ -56,8 +56,8 @@ struct Plan {
 };
 
 Plan plan_of(const Settings& settings) {
-    const auto measured =
-        static_cast<std::uint64_t>(2 * seconds(settings.round_ns) * kMessagesPerSecond);
+    const auto measured = static_cast<std::uint64_t>(2 * seconds(settings.round_ns) *
+                                                     kMessagesPerSecond);
     return {.warm_up = kMessagesPerSecond / 5, .measured = std::max<std::uint64_t>(measured, 1000)};
 }
 
@@ -86,8 +86,9 @@ private:
 /// Sends at fixed times; the stamp is the time just before the call.
 void run_paced_sender(Channel& channel, System system, const std::filesystem::path& directory,
                       const Plan& plan) {
-    const std::unique_ptr<Outlet> outlet =
-        system == System::raw ? make_raw_outlet() : make_peer_outlet(system, directory, 1, 0);
+    const std::unique_ptr<Outlet> outlet = system == System::raw
+                                               ? make_raw_outlet()
+                                               : make_peer_outlet(system, directory, 1, 0);
     channel.send({{"endpoint", outlet->endpoint()}});
     channel.receive(std::chrono::seconds(60));
     Body body(kSize);
@@ -209,8 +210,8 @@ void bench_latency(const Settings& settings, const Report& report) {
     for (int round = 0; round < settings.rounds; ++round) {
         for (const System system : {System::raw, System::memory, System::disk}) {
             if (system != System::raw && !settings.wants_level(to_string(system))) continue;
-            const json times =
-                undisturbed(settings, [&] { return measure_latency_once(system, settings); });
+            const json times = undisturbed(settings,
+                                           [&] { return measure_latency_once(system, settings); });
             add_samples(samples[system], times);
             progress("  latency, " + to_string(system) + ": us " + times.dump());
         }
@@ -245,8 +246,8 @@ void bench_send(const Settings& settings, const Report& report) {
     for (int round = 0; round < settings.rounds; ++round) {
         add_samples(plain, measure_plain_once(settings));
         for (const int threads : thread_counts) {
-            const json times =
-                undisturbed(settings, [&] { return measure_send_once(threads, settings); });
+            const json times = undisturbed(settings,
+                                           [&] { return measure_send_once(threads, settings); });
             add_samples(samples[threads], times);
             progress("  send, " + std::to_string(threads) + " threads: us " + times.dump());
         }

@@ -163,8 +163,8 @@ void bench_connected(const Settings& settings, const Report& report) {
         return Line{
             .label = label, .unit = Unit::mebibytes, .ours = {mib, mib, mib, 1}, .goal = goal};
     };
-    const Line line =
-        line_of("after each handled some messages", worked.at("resident_mib").get<double>());
+    const Line line = line_of("after each handled some messages",
+                              worked.at("resident_mib").get<double>());
     nlohmann::ordered_json object{{"bench", "connected"},
                                   {"level", "memory"},
                                   {"workers", workers},

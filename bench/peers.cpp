@@ -62,14 +62,10 @@ std::uint32_t prefetch_for(std::size_t size) {
 
 Durability durability_of(System system) {
     switch (system) {
-        case System::memory:
-            return Durability::memory;
-        case System::os:
-            return Durability::os;
-        case System::disk:
-            return Durability::disk;
-        case System::raw:
-            break;
+        case System::memory: return Durability::memory;
+        case System::os: return Durability::os;
+        case System::disk: return Durability::disk;
+        case System::raw: break;
     }
     throw std::logic_error("raw libzmq has no durability");
 }

@@ -33,8 +33,8 @@ std::string format_scaled(double value, const std::string& unit) {
 std::string format_goal(const Line& line, double value) {
     const bool at_most = line.goal->of != Goal::Of::ratio_at_least;
     const bool of_value = line.goal->of == Goal::Of::value_at_most;
-    const std::string number =
-        of_value ? format_value(value, line.unit) : format_number(value, 2) + " x";
+    const std::string number = of_value ? format_value(value, line.unit)
+                                        : format_number(value, 2) + " x";
     return (at_most ? "<= " : ">= ") + number;
 }
 
@@ -102,18 +102,12 @@ std::string format_size(std::size_t bytes) {
 
 std::string format_value(double value, Unit unit) {
     switch (unit) {
-        case Unit::per_second:
-            return format_scaled(value, "/s");
-        case Unit::bytes_per_second:
-            return format_scaled(value, "B/s");
-        case Unit::microseconds:
-            return format_digits(value) + " us";
-        case Unit::milliseconds:
-            return format_digits(value) + " ms";
-        case Unit::percent:
-            return format_number(value, value < 1 ? 3 : 2) + " %";
-        case Unit::mebibytes:
-            return format_number(value, 1) + " MiB";
+        case Unit::per_second: return format_scaled(value, "/s");
+        case Unit::bytes_per_second: return format_scaled(value, "B/s");
+        case Unit::microseconds: return format_digits(value) + " us";
+        case Unit::milliseconds: return format_digits(value) + " ms";
+        case Unit::percent: return format_number(value, value < 1 ? 3 : 2) + " %";
+        case Unit::mebibytes: return format_number(value, 1) + " MiB";
     }
     return {};
 }

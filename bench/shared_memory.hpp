@@ -19,8 +19,8 @@ class SharedMemory {
 
 public:
     SharedMemory() {
-        void* memory =
-            mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        void* memory = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                            -1, 0);
         if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
         object_ = new (memory) T();
     }

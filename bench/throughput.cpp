@@ -73,8 +73,8 @@ private:
                 throw std::runtime_error("stalled: " + std::to_string(handled) + " of " +
                                          std::to_string(sent_) + " messages handled");
             }
-            const double left_s =
-                static_cast<double>(sent_ - handled) / std::max(expected_rate_, 1.0);
+            const double left_s = static_cast<double>(sent_ - handled) /
+                                  std::max(expected_rate_, 1.0);
             const double wait_ns = left_s * static_cast<double>(kSecond) / 4;
             sleep_for_ns(static_cast<std::uint64_t>(
                 std::clamp(wait_ns, 50.0 * kMicrosecond, 5.0 * kMillisecond)));
@@ -98,10 +98,11 @@ private:
 
 void run_sender(Channel& channel, const ThroughputCase& what, const Settings& settings,
                 const std::filesystem::path& directory, const Board& board) {
-    const std::unique_ptr<Outlet> outlet =
-        what.system == System::raw
-            ? make_raw_outlet()
-            : make_peer_outlet(what.system, directory, what.queues, settings.quota_bytes);
+    const std::unique_ptr<Outlet> outlet = what.system == System::raw
+                                               ? make_raw_outlet()
+                                               : make_peer_outlet(what.system, directory,
+                                                                  what.queues,
+                                                                  settings.quota_bytes);
     channel.send({{"endpoint", outlet->endpoint()}});
     channel.receive(std::chrono::seconds(60));
 

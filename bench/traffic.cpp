@@ -16,14 +16,10 @@ std::uint64_t total(const Board& board, std::atomic<std::uint64_t> Slot::*counte
 
 std::string to_string(System system) {
     switch (system) {
-        case System::raw:
-            return "raw";
-        case System::memory:
-            return "memory";
-        case System::os:
-            return "os";
-        case System::disk:
-            return "disk";
+        case System::raw: return "raw";
+        case System::memory: return "memory";
+        case System::os: return "os";
+        case System::disk: return "disk";
     }
     return "unknown";
 }

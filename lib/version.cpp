@@ -2,8 +2,6 @@
 
 namespace peermq {
 
-std::string_view library_version() noexcept {
-    return kVersion;
-}
+std::string_view library_version() noexcept { return kVersion; }
 
 }  // namespace peermq

@@ -119,25 +119,18 @@ void print_entry(const spool::LogEntry& entry, bool with_bodies, std::ostream& o
 
 int exit_code_of(const spool::Damage& damage) {
     switch (damage.kind) {
-        case spool::Damage::Kind::torn_tail:
-            return kExitTornTail;
-        case spool::Damage::Kind::io_error:
-            return kExitUnreadable;
-        default:
-            return kExitDamaged;
+        case spool::Damage::Kind::torn_tail: return kExitTornTail;
+        case spool::Damage::Kind::io_error: return kExitUnreadable;
+        default: return kExitDamaged;
     }
 }
 
 std::string_view verdict_of(int exit_code) {
     switch (exit_code) {
-        case kExitOk:
-            return "clean";
-        case kExitTornTail:
-            return "torn_tail";
-        case kExitDamaged:
-            return "damaged";
-        default:
-            return "unreadable";
+        case kExitOk: return "clean";
+        case kExitTornTail: return "torn_tail";
+        case kExitDamaged: return "damaged";
+        default: return "unreadable";
     }
 }
 

@@ -10,8 +10,8 @@ namespace peermq::tools {
 
 /// What scripts may rely on.
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitTornTail =
-    1;                                  ///< verify: nothing worse than a tail that was never synced
+inline constexpr int
+    kExitTornTail = 1;                  ///< verify: nothing worse than a tail that was never synced
 inline constexpr int kExitDamaged = 2;  ///< verify: something that was durable is damaged or gone
 inline constexpr int kExitUnreadable = 3;  ///< not a spool, or it cannot be read
 inline constexpr int kExitNotFound = 4;    ///< dump: no stream of that name

@@ -48,20 +48,11 @@ bool is_control(std::string_view character) {
 
 void append_escaped(std::string& out, unsigned char byte) {
     switch (byte) {
-        case '\n':
-            out += "\\n";
-            return;
-        case '\t':
-            out += "\\t";
-            return;
-        case '\r':
-            out += "\\r";
-            return;
-        case '\\':
-            out += "\\\\";
-            return;
-        default:
-            break;
+        case '\n': out += "\\n"; return;
+        case '\t': out += "\\t"; return;
+        case '\r': out += "\\r"; return;
+        case '\\': out += "\\\\"; return;
+        default: break;
     }
     constexpr std::string_view digits = "0123456789abcdef";
     out += "\\x";
@@ -97,8 +88,8 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::string base64(std::string_view bytes) {
-    constexpr std::string_view digits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    constexpr std::string_view
+        digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
     out.reserve((bytes.size() + 2) / 3 * 4);
     for (std::size_t at = 0; at < bytes.size(); at += 3) {

@@ -61,8 +61,8 @@ public:
         const auto text = value(name);
         if (!text) return otherwise;
         std::uint64_t parsed = 0;
-        const auto [end, error] =
-            std::from_chars(text->data(), text->data() + text->size(), parsed);
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(),
+                                                  parsed);
         if (error != std::errc() || end != text->data() + text->size()) {
             fail(std::string(name) + " needs a whole number, not '" + *text + "'");
         }

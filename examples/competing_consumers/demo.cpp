@@ -170,13 +170,13 @@ private:
     }
 
     void start_producer() {
-        const std::string endpoint =
-            crew_.producer.endpoint.empty() ? "tcp://127.0.0.1:*" : crew_.producer.endpoint;
+        const std::string endpoint = crew_.producer.endpoint.empty() ? "tcp://127.0.0.1:*"
+                                                                     : crew_.producer.endpoint;
         // A bounded backlog keeps the producer walking while the work goes on, so that its death
         // meets it in the middle. Small trees are slowed down, or they were done before anybody
         // looked.
-        const std::uint64_t spool_max =
-            std::max(std::uint64_t{256} * 1024, std::uint64_t{16} * paths_.size());
+        const std::uint64_t spool_max = std::max(std::uint64_t{256} * 1024,
+                                                 std::uint64_t{16} * paths_.size());
         std::vector<std::string> arguments{"--bind",      endpoint,
                                            "--spool",     directory_.path() + "/spool",
                                            "--spool-max", std::to_string(spool_max),
@@ -325,8 +325,8 @@ private:
         std::string joined;
         for (const std::string& path : paths_) joined.append(path).push_back('\0');
         FileHandle(list, O_WRONLY | O_CREAT | O_TRUNC).write_all(joined);
-        auto digests =
-            split_digests(output_of({"xargs", "-0", "-a", list, "sha256sum", "--zero", "--"}));
+        auto digests = split_digests(
+            output_of({"xargs", "-0", "-a", list, "sha256sum", "--zero", "--"}));
         return Check(paths_, std::move(digests)).compare(table());
     }
 

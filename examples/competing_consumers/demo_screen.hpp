@@ -43,8 +43,8 @@ public:
         std::setlocale(LC_CTYPE, "");
         const char* term = std::getenv("TERM");
         const char* no_color = std::getenv("NO_COLOR");
-        is_terminal_ =
-            ::isatty(STDOUT_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+        is_terminal_ = ::isatty(STDOUT_FILENO) == 1 && term != nullptr &&
+                       std::string_view(term) != "dumb";
         has_color_ = is_terminal_ && (no_color == nullptr || *no_color == '\0');
         has_blocks_ = std::string_view(nl_langinfo(CODESET)) == "UTF-8";
     }
@@ -84,13 +84,13 @@ private:
     }
 
     std::string bar(double fraction, std::size_t width) const {
-        const auto done =
-            static_cast<std::size_t>(std::clamp(fraction, 0.0, 1.0) * static_cast<double>(width));
+        const auto done = static_cast<std::size_t>(std::clamp(fraction, 0.0, 1.0) *
+                                                   static_cast<double>(width));
         std::string full;
         std::string empty;
         for (std::size_t i = 0; i < width; ++i) {
-            (i < done ? full : empty) +=
-                has_blocks_ ? (i < done ? "█" : "░") : (i < done ? "#" : "-");
+            (i < done ? full : empty) += has_blocks_ ? (i < done ? "█" : "░")
+                                                     : (i < done ? "#" : "-");
         }
         return painted(full, Color::green) + painted(empty, Color::dim);
     }

@@ -55,8 +55,8 @@ Options parse(int argc, char** argv) {
     Options options;
     options.endpoint = arguments.value("--bind", "tcp://127.0.0.1:*");
     options.spool = arguments.value("--spool", "./producer.spool");
-    options.spool_bytes_max =
-        arguments.number("--spool-max", peermq::PeerOptions().spool_bytes_max);
+    options.spool_bytes_max = arguments.number("--spool-max",
+                                               peermq::PeerOptions().spool_bytes_max);
     options.queue = arguments.value("--queue", "files");
     options.limit = arguments.number("--limit", UINT64_MAX);
     options.rate = arguments.number("--rate", 0);
@@ -94,14 +94,14 @@ public:
 
     void push_all() {
         for (std::size_t root = 0; root < options_.roots.size(); ++root) {
-            const bool went_on =
-                walk(options_.roots[root],
-                     {.file = [&](const std::string& path) { return push_one(root, path); },
-                      .unreadable =
-                          [&](const std::string& path, const std::string& why) {
-                              ++skipped_;
-                              std::cerr << "skipped " << path << ": " << why << '\n';
-                          }});
+            const bool went_on = walk(
+                options_.roots[root],
+                {.file = [&](const std::string& path) { return push_one(root, path); },
+                 .unreadable =
+                     [&](const std::string& path, const std::string& why) {
+                         ++skipped_;
+                         std::cerr << "skipped " << path << ": " << why << '\n';
+                     }});
             if (!went_on) break;
         }
         save();

@@ -73,8 +73,8 @@ private:
         while (std::getline(text, line)) {
             const std::size_t space = line.find(' ');
             const std::string name = line.substr(0, space);
-            const auto value =
-                space == std::string::npos ? std::nullopt : unescape(line.substr(space + 1));
+            const auto value = space == std::string::npos ? std::nullopt
+                                                          : unescape(line.substr(space + 1));
             if (!value) throw std::runtime_error(file + " is damaged: " + line);
             if (name == "peer") progress.peer = *value;
             if (name == "files") progress.files = std::stoull(*value);

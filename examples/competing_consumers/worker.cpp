@@ -118,8 +118,8 @@ private:
     const Options& options_;
     peermq::Pull& files_;
     peermq::Push& results_;
-    std::atomic<std::chrono::steady_clock::rep> stop_at_ =
-        std::chrono::steady_clock::time_point::max().time_since_epoch().count();
+    std::atomic<std::chrono::steady_clock::rep>
+        stop_at_ = std::chrono::steady_clock::time_point::max().time_since_epoch().count();
     std::atomic<std::uint64_t> handled_ = 0;
     std::atomic<std::uint64_t> redelivered_ = 0;
     std::atomic<std::uint64_t> unreadable_ = 0;

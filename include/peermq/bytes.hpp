@@ -22,8 +22,10 @@ public:
     BytesView(std::string_view text) noexcept : BytesView(text.data(), text.size()) {}
     BytesView(const std::string& text) noexcept : BytesView(text.data(), text.size()) {}
     BytesView(std::span<const std::byte> bytes) noexcept : BytesView(bytes.data(), bytes.size()) {}
-    BytesView(const std::vector<std::byte>& bytes) noexcept : BytesView(bytes.data(), bytes.size()) {}
-    BytesView(const std::vector<std::uint8_t>& bytes) noexcept : BytesView(bytes.data(), bytes.size()) {}
+    BytesView(const std::vector<std::byte>& bytes) noexcept
+        : BytesView(bytes.data(), bytes.size()) {}
+    BytesView(const std::vector<std::uint8_t>& bytes) noexcept
+        : BytesView(bytes.data(), bytes.size()) {}
 
     [[nodiscard]] const std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

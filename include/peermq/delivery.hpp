@@ -83,7 +83,8 @@ public:
     /// Throws Error invalid_state when already settled.
     Settlement ack();
     /// Failed: counts as an attempt, comes again after `delay`, or after the queue's back-off.
-    Settlement nack(std::optional<std::chrono::nanoseconds> delay = {}, std::string_view reason = {});
+    Settlement nack(std::optional<std::chrono::nanoseconds> delay = {},
+                    std::string_view reason = {});
     /// Given back: does not count, comes again at once, perhaps elsewhere.
     Settlement release();
     /// Never to be handled: to the dead letters with this reason.
@@ -98,7 +99,8 @@ private:
     enum class SettleKind { ack, nack, release, reject };
     Delivery() noexcept;
     void drop() noexcept;
-    Settlement settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay, std::string_view reason);
+    Settlement settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay,
+                      std::string_view reason);
 
     BytesView body_;
     std::string_view key_;

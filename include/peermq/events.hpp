@@ -18,11 +18,11 @@ enum class EventKind {
     link_suspect,    ///< nothing heard for a while; nothing more is handed to it
     connect_failed,  ///< an attempt to connect failed; tried again with back-off
     ack_refused,     ///< a settlement came too late: another consumer has or had the message
-    damage,          ///< stored data is damaged or was cut after a crash: path, offset, count in text
-    io_error,        ///< the spool could not write or sync; text says whether it recovered
-    quota,           ///< a quota is reached, or has room again
-    dead_letter,     ///< a message went to the dead letters
-    dropped,         ///< messages dropped by Overflow::drop_oldest
+    damage,       ///< stored data is damaged or was cut after a crash: path, offset, count in text
+    io_error,     ///< the spool could not write or sync; text says whether it recovered
+    quota,        ///< a quota is reached, or has room again
+    dead_letter,  ///< a message went to the dead letters
+    dropped,      ///< messages dropped by Overflow::drop_oldest
 };
 
 /// The name as it stands in logs and JSON, for example "peer_up".

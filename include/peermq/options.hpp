@@ -42,8 +42,8 @@ struct PeerOptions {
     std::uint64_t free_bytes_min = std::uint64_t{64} << 20;
     /// Size of one log segment. 16 KiB to 1 GiB, default 64 MiB; smaller ones free disk sooner.
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
-    /// Most bytes of one message with its properties. Default 16 MiB, at most 1 GiB. Larger ones are
-    /// refused by the sender (too_large) and cut the link when a stranger sends them.
+    /// Most bytes of one message with its properties. Default 16 MiB, at most 1 GiB. Larger ones
+    /// are refused by the sender (too_large) and cut the link when a stranger sends them.
     std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
     /// Allows binding addresses that other hosts can reach without encryption.
     bool insecure = false;
@@ -57,26 +57,30 @@ struct PushOptions {
     /// Default: disk with a spool, else memory. os and disk need a spool.
     std::optional<Durability> durability{};
     Overflow overflow = Overflow::block;
-    /// Most bytes of unsettled messages of this queue in memory (Durability::memory). Default 256 MiB.
+    /// Most bytes of unsettled messages of this queue in memory (Durability::memory). Default 256
+    /// MiB.
     std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
     /// Counted failures (nacks and certain crashes) before a message goes to "<queue>.dead". 0: no
     /// limit. Default 10.
     std::uint32_t max_attempts = 10;
-    /// First wait before a failed message is handed out again; doubles each time, with jitter. Default 1 s.
+    /// First wait before a failed message is handed out again; doubles each time, with jitter.
+    /// Default 1 s.
     std::chrono::nanoseconds retry_wait_min = std::chrono::seconds(1);
     /// Longest such wait. Default 5 min.
     std::chrono::nanoseconds retry_wait_max = std::chrono::minutes(5);
-    /// How long a consumer may be unheard of before its messages go elsewhere. Default 30 s, at least 6 s.
+    /// How long a consumer may be unheard of before its messages go elsewhere. Default 30 s, at
+    /// least 6 s.
     std::chrono::nanoseconds lease = std::chrono::seconds(30);
-    /// At most so many consumers get messages; later ones stand by. 1: a single active consumer. 0: any.
+    /// At most so many consumers get messages; later ones stand by. 1: a single active consumer. 0:
+    /// any.
     std::uint32_t max_consumers = 0;
     /// False: at most once; a message is settled when it is handed out.
     bool ack_required = true;
 };
 
 struct PullOptions {
-    /// Most messages held here and not settled, over all producers. 1 to 1,000,000, default 64. 1 for
-    /// long tasks; thousands for tiny ones.
+    /// Most messages held here and not settled, over all producers. 1 to 1,000,000, default 64. 1
+    /// for long tasks; thousands for tiny ones.
     std::uint32_t prefetch = 64;
     /// Most bytes held likewise; one message is always allowed. Default 64 MiB.
     std::uint64_t prefetch_bytes = std::uint64_t{64} << 20;

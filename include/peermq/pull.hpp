@@ -34,26 +34,27 @@ public:
     /// The next message, waiting for it; nothing only after stop() or Peer::close().
     [[nodiscard]] std::optional<Delivery> receive();
 
-    /// Calls `handler` for every message until stop() or Peer::close(): acks when it returns unless it
-    /// settled itself, nacks with the exception's text when it throws. Blocks; with a concurrency of n,
-    /// n threads of its own call the handler. Returns when all handlers have returned.
+    /// Calls `handler` for every message until stop() or Peer::close(): acks when it returns unless
+    /// it settled itself, nacks with the exception's text when it throws. Blocks; with a
+    /// concurrency of n, n threads of its own call the handler. Returns when all handlers have
+    /// returned.
     void run(const std::function<void(Delivery&)>& handler, RunOptions options = {});
 
-    /// Takes no more messages, gives back what nobody has received yet, ends receive(), iteration and
-    /// run(). Deliveries in hand may still be settled.
+    /// Takes no more messages, gives back what nobody has received yet, ends receive(), iteration
+    /// and run(). Deliveries in hand may still be settled.
     void stop();
     [[nodiscard]] bool stopped() const;
 
     [[nodiscard]] PullStats stats() const;
     [[nodiscard]] const std::string& queue() const noexcept;
 
-    /// Called for every settlement of this Pull that the producer refused as stale, by the thread that
-    /// calls the event callback; with the id that Receipt::id() gives the producer, also when the message
-    /// was sent with one of its own.
+    /// Called for every settlement of this Pull that the producer refused as stale, by the thread
+    /// that calls the event callback; with the id that Receipt::id() gives the producer, also when
+    /// the message was sent with one of its own.
     void on_refused(std::function<void(const std::string& message_id)> callback);
 
-    /// Single-pass: `for (auto& delivery : pull)` until stopped. A Delivery left unsettled at the end of
-    /// its round counts as nacked.
+    /// Single-pass: `for (auto& delivery : pull)` until stopped. A Delivery left unsettled at the
+    /// end of its round counts as nacked.
     class Iterator {
     public:
         using iterator_category = std::input_iterator_tag;
@@ -87,7 +88,8 @@ public:
 private:
     friend class Peer;
     class Impl;
-    /// Puts the next message into `current`, or nothing at the end; nacks what is left in it unsettled.
+    /// Puts the next message into `current`, or nothing at the end; nacks what is left in it
+    /// unsettled.
     void next(std::optional<Delivery>& current);
     bool fill(Delivery& delivery, std::chrono::nanoseconds timeout);
     explicit Pull(std::unique_ptr<Impl> impl) noexcept;

@@ -26,7 +26,8 @@ public:
     Push& operator=(Push&&) noexcept;
     ~Push();
 
-    /// Appends a copy of `message` and returns once it is durable (group commit: callers share a sync).
+    /// Appends a copy of `message` and returns once it is durable (group commit: callers share a
+    /// sync).
     ///
     /// Blocks for the disk; under Overflow::block also while the quota is reached.
     /// Throws Error: too_large, invalid_argument (fix the call); quota (Overflow::error); closed,
@@ -35,19 +36,19 @@ public:
 
     /// Appends a copy of `message` and returns its receipt without waiting for the disk.
     ///
-    /// The message is accepted on return; durable when the receipt says so. Waits only while the quota
-    /// is reached under Overflow::block. Throws like send().
+    /// The message is accepted on return; durable when the receipt says so. Waits only while the
+    /// quota is reached under Overflow::block. Throws like send().
     Receipt post(const Message& message);
 
     /// Like post(), but returns nothing instead of waiting or throwing when the quota is reached.
     [[nodiscard]] std::optional<Receipt> try_post(const Message& message);
 
-    /// Appends all and returns once all are durable: one sync for many. Throws like send(); then those
-    /// before the failing one are accepted, and `messages` after it are not.
+    /// Appends all and returns once all are durable: one sync for many. Throws like send(); then
+    /// those before the failing one are accepted, and `messages` after it are not.
     Receipt send_many(std::span<const Message> messages);
 
-    /// Waits until every message accepted so far has come that far; false when `timeout` passes first.
-    /// Throws the first failure that no receipt was asked about.
+    /// Waits until every message accepted so far has come that far; false when `timeout` passes
+    /// first. Throws the first failure that no receipt was asked about.
     [[nodiscard]] bool flush(Until until = Until::durable,
                              std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365));
 

@@ -16,8 +16,8 @@ class OutStream;
 
 /// Tells how far one posted message has come. Cheap to copy and to drop.
 ///
-/// Threads: any. Lifetime: may outlive its Push and Peer; then waiting throws Error closed unless the
-/// answer is known already.
+/// Threads: any. Lifetime: may outlive its Push and Peer; then waiting throws Error closed unless
+/// the answer is known already.
 class PEERMQ_EXPORT Receipt {
 public:
     Receipt() noexcept;

@@ -12,54 +12,55 @@ namespace peermq {
 /// One queue as its producing peer sees it.
 struct PushStats {
     std::string queue;
-    std::string durability;            ///< "memory", "os" or "disk"
-    std::uint64_t depth = 0;           ///< unsettled messages in whatever state
-    std::uint64_t bytes = 0;           ///< of those, as stored
-    std::uint64_t in_flight = 0;       ///< handed to consumers, unsettled
-    std::uint64_t waiting = 0;         ///< for a retry, a key, or holders after a restart
+    std::string durability;       ///< "memory", "os" or "disk"
+    std::uint64_t depth = 0;      ///< unsettled messages in whatever state
+    std::uint64_t bytes = 0;      ///< of those, as stored
+    std::uint64_t in_flight = 0;  ///< handed to consumers, unsettled
+    std::uint64_t waiting = 0;    ///< for a retry, a key, or holders after a restart
     std::uint64_t posted = 0;
     std::uint64_t acked = 0;
     std::uint64_t nacked = 0;
     std::uint64_t released = 0;
     std::uint64_t rejected = 0;
     std::uint64_t redelivered = 0;
-    std::uint64_t dead = 0;            ///< moved to the dead letters
-    std::uint64_t dropped = 0;         ///< by Overflow::drop_oldest
+    std::uint64_t dead = 0;     ///< moved to the dead letters
+    std::uint64_t dropped = 0;  ///< by Overflow::drop_oldest
     std::uint64_t purged = 0;
-    std::uint64_t lost = 0;            ///< damaged on disk
-    std::uint64_t refused = 0;         ///< settlements that came too late
+    std::uint64_t lost = 0;     ///< damaged on disk
+    std::uint64_t refused = 0;  ///< settlements that came too late
     std::uint64_t lease_expired = 0;
-    std::uint64_t suspicions = 0;      ///< worker died while it may have run the message
-    std::uint64_t crashes = 0;         ///< worker died while it ran the message alone
+    std::uint64_t suspicions = 0;  ///< worker died while it may have run the message
+    std::uint64_t crashes = 0;     ///< worker died while it ran the message alone
     std::uint64_t consumers = 0;
     std::uint64_t standby = 0;
-    std::chrono::nanoseconds oldest_age{};  ///< of the oldest unsettled message; 0 when there is none
+    std::chrono::nanoseconds
+        oldest_age{};  ///< of the oldest unsettled message; 0 when there is none
     bool paused = false;
 };
 
 /// One queue as a consuming peer sees it.
 struct PullStats {
     std::string queue;
-    std::uint64_t ready = 0;           ///< arrived, not yet taken by receive()
-    std::uint64_t started = 0;         ///< taken, unsettled
-    std::uint64_t unconfirmed = 0;     ///< settled, the producer has not confirmed yet
+    std::uint64_t ready = 0;        ///< arrived, not yet taken by receive()
+    std::uint64_t started = 0;      ///< taken, unsettled
+    std::uint64_t unconfirmed = 0;  ///< settled, the producer has not confirmed yet
     std::uint64_t received = 0;
     std::uint64_t redelivered = 0;
     std::uint64_t acked = 0;
     std::uint64_t nacked = 0;
     std::uint64_t released = 0;
     std::uint64_t rejected = 0;
-    std::uint64_t recalled = 0;        ///< given back unstarted for another consumer
+    std::uint64_t recalled = 0;  ///< given back unstarted for another consumer
     std::uint64_t refused = 0;
-    std::uint64_t duplicates = 0;      ///< came again while held: not handed over twice
-    std::uint64_t unsettled_drops = 0; ///< Deliveries destroyed unsettled: counted as nacked
+    std::uint64_t duplicates = 0;       ///< came again while held: not handed over twice
+    std::uint64_t unsettled_drops = 0;  ///< Deliveries destroyed unsettled: counted as nacked
     std::uint64_t producers = 0;
 };
 
 struct LinkStats {
-    std::string peer;                  ///< remote peer id, hexadecimal
-    std::string remote;                ///< endpoint
-    std::string state;                 ///< "up", "suspect"
+    std::string peer;    ///< remote peer id, hexadecimal
+    std::string remote;  ///< endpoint
+    std::string state;   ///< "up", "suspect"
     std::uint64_t sent_bytes = 0;
     std::uint64_t received_bytes = 0;
     std::uint64_t unconfirmed_bytes = 0;

@@ -7,6 +7,7 @@ namespace peermq::base {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 }  // namespace peermq::base
 
-#define PEERMQ_ASSERT(expression)                  \
-    (static_cast<bool>(expression) ? void(0)       \
-                                   : ::peermq::base::assertion_failed(#expression, __FILE__, __LINE__))
+#define PEERMQ_ASSERT(expression)  \
+    (static_cast<bool>(expression) \
+         ? void(0)                 \
+         : ::peermq::base::assertion_failed(#expression, __FILE__, __LINE__))

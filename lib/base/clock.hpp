@@ -1,7 +1,7 @@
 #pragma once
 
-/// Time as values. The core never reads a clock: it is told `now`. Only the owners of threads hold a
-/// Clock, and tests give them one that they advance by hand.
+/// Time as values. The core never reads a clock: it is told `now`. Only the owners of threads hold
+/// a Clock, and tests give them one that they advance by hand.
 
 #include <chrono>
 #include <cstdint>
@@ -26,7 +26,8 @@ public:
     virtual ~Clock() = default;
     [[nodiscard]] virtual Time now() = 0;
     [[nodiscard]] virtual WallTime wall_now() = 0;
-    /// The same, up to some milliseconds late, at a fraction of the cost: for what is done per message.
+    /// The same, up to some milliseconds late, at a fraction of the cost: for what is done per
+    /// message.
     [[nodiscard]] virtual Time now_coarse() { return now(); }
     [[nodiscard]] virtual WallTime wall_now_coarse() { return wall_now(); }
 };

@@ -143,8 +143,7 @@ public:
         return 0;
     }
     int lock() override {
-        return error_of(
-            retried([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }));
+        return error_of(retried([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }));
     }
     int close() override { return descriptor_.close(); }
 
@@ -289,8 +288,8 @@ int SystemDirectory::open_directory(std::string_view name, bool create,
     if (!is_plain_name(name)) return EINVAL;
     Descriptor child;
     const std::string text(name);
-    if (const int error =
-            open_child(descriptor_.get(), text, O_RDONLY | O_NOFOLLOW, create, child)) {
+    if (const int error = open_child(descriptor_.get(), text, O_RDONLY | O_NOFOLLOW, create,
+                                     child)) {
         return error;
     }
     struct stat status;

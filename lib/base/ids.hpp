@@ -3,8 +3,8 @@
 /// Identities: who sends (peer, session), what is sent (stream, epoch, seq).
 ///
 /// A message is named by (stream id, epoch, seq). `seq` counts up within a stream and never goes
-/// back, also across epochs of one spool; the epoch is new at every open, with a random half, so that
-/// a cloned or restored spool or a lost tail can never give two messages one name.
+/// back, also across epochs of one spool; the epoch is new at every open, with a random half, so
+/// that a cloned or restored spool or a lost tail can never give two messages one name.
 
 #include <array>
 #include <compare>

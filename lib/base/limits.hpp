@@ -28,8 +28,8 @@ inline constexpr std::size_t agent_bytes_max = 255;
 // --- records
 inline constexpr std::size_t message_bytes_max_default = 16 * kMiB;
 inline constexpr std::size_t message_bytes_max_ceiling = 1024 * kMiB;
-/// Records are encoded side by side into chunks of this size, so that one chunk makes one batch of the
-/// wire; a larger record has its own chunk. 132 KiB and not 128: two bodies of 64 KiB fit.
+/// Records are encoded side by side into chunks of this size, so that one chunk makes one batch of
+/// the wire; a larger record has its own chunk. 132 KiB and not 128: two bodies of 64 KiB fit.
 inline constexpr std::size_t chunk_bytes = 132 * kKiB;
 
 // --- wire
@@ -77,8 +77,9 @@ inline constexpr std::size_t refused_kept_max = 4096;
 /// Producers that are gone and of which nothing is held, kept in case they return.
 inline constexpr std::size_t gone_sources_max = 1024;
 /// The durable hand-out mark moves ahead in blocks of so many messages.
-/// It follows the rate: after a restart everything up to the mark waits for its holders and is flagged
-/// redelivered, so a slow queue must not run far ahead, and a fast one must not wait for the disk.
+/// It follows the rate: after a restart everything up to the mark waits for its holders and is
+/// flagged redelivered, so a slow queue must not run far ahead, and a fast one must not wait for
+/// the disk.
 inline constexpr std::uint64_t handout_mark_block_min = 256;
 inline constexpr std::uint64_t handout_mark_block_max = 65536;
 /// Asked for again within the first span, the block doubles; after more than the second, it halves.

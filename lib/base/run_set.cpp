@@ -78,7 +78,8 @@ bool RunSet::contains(Seq seq) const {
 std::uint64_t RunSet::count_in(Run run) const {
     std::uint64_t count = 0;
     if (run.empty()) return 0;
-    for (auto it = ending_at_or_after(run.first); it != runs_.end() && it->first <= run.last; ++it) {
+    for (auto it = ending_at_or_after(run.first); it != runs_.end() && it->first <= run.last;
+         ++it) {
         count += Run{std::max(it->first, run.first), std::min(it->second, run.last)}.count();
     }
     return count;
@@ -87,7 +88,8 @@ std::uint64_t RunSet::count_in(Run run) const {
 std::vector<Run> RunSet::intersection(Run run) const {
     std::vector<Run> parts;
     if (run.empty()) return parts;
-    for (auto it = ending_at_or_after(run.first); it != runs_.end() && it->first <= run.last; ++it) {
+    for (auto it = ending_at_or_after(run.first); it != runs_.end() && it->first <= run.last;
+         ++it) {
         parts.push_back({std::max(it->first, run.first), std::min(it->second, run.last)});
     }
     return parts;

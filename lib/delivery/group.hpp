@@ -4,13 +4,13 @@
 /// under which lease, what is settled, what must wait. Lives at the producer.
 ///
 /// No I/O, no threads, no clock: everything comes in as arguments, and what must be stored or sent
-/// comes out as values. Work and memory follow the number of runs, not of messages; only what failed,
-/// is keyed or is suspected has state of its own.
+/// comes out as values. Work and memory follow the number of runs, not of messages; only what
+/// failed, is keyed or is suspected has state of its own.
 ///
 /// Guarantees: every appended seq is, at every moment, in exactly one of fresh, waiting (returned,
-/// delayed, behind a key, unclear after a restart), leased, dying (on its way to the dead letters) or
-/// settled. INV-3 (redelivered never missing), INV-4 (one holder per key, in order), INV-8 (leased to
-/// a consumer <= its window), INV-16 (stale settlements refused).
+/// delayed, behind a key, unclear after a restart), leased, dying (on its way to the dead letters)
+/// or settled. INV-3 (redelivered never missing), INV-4 (one holder per key, in order), INV-8
+/// (leased to a consumer <= its window), INV-16 (stale settlements refused).
 ///
 /// Threads: none; the caller serialises. Callers: lib/peer and the simulator.
 
@@ -42,35 +42,42 @@ struct GroupOptions {
     Duration lease_duration = base::limits::lease_duration;
     Duration resume_grace = base::limits::resume_grace;
     Duration recover_grace = base::limits::recover_grace;
-    std::uint32_t max_attempts = base::limits::max_attempts_default;  ///< counted failures before dead; 0 = no limit
+    std::uint32_t max_attempts = base::limits::max_attempts_default;  ///< counted failures before
+                                                                      ///< dead; 0 = no limit
     Duration retry_wait_min = base::limits::retry_wait_min;
     Duration retry_wait_max = base::limits::retry_wait_max;
     std::uint32_t max_consumers = 0;  ///< 0 = any number; further ones stand by in order of arrival
     std::size_t key_lookahead_max = base::limits::key_lookahead_max;
-    Duration recall_after = std::chrono::milliseconds(20);  ///< least age of a hand-out before it is asked back
-    bool durable = false;  ///< a durable hand-out mark is needed before hand-out, and facts need storing
+    Duration recall_after = std::chrono::milliseconds(
+        20);               ///< least age of a hand-out before it is asked back
+    bool durable = false;  ///< a durable hand-out mark is needed before hand-out, and facts need
+                           ///< storing
     bool ack_required = true;  ///< false: at most once; handed out = settled
 };
 
-/// Consecutive records at hand. offsets has count+1 entries: record i spans [offsets[i], offsets[i+1]).
+/// Consecutive records at hand. offsets has count+1 entries: record i spans [offsets[i],
+/// offsets[i+1]).
 struct Slice {
     Seq first = 0;
     std::span<const std::uint32_t> offsets;
     std::span<const std::uint64_t> keys;  ///< key hash per record, 0 = none; empty = none has a key
 
-    [[nodiscard]] std::size_t count() const noexcept { return offsets.empty() ? 0 : offsets.size() - 1; }
+    [[nodiscard]] std::size_t count() const noexcept {
+        return offsets.empty() ? 0 : offsets.size() - 1;
+    }
 };
 
 /// What hand-out asks of its surroundings.
 class HandOutContext {
 public:
     virtual ~HandOutContext() = default;
-    /// Records from wanted.first on, at least one unless they cannot be read now (then empty); may be
-    /// shorter or longer than wanted. Valid until the next call. Must not call the group: damage that
-    /// it meets is reported with lose() after hand_out(). Settled records in between may be included.
+    /// Records from wanted.first on, at least one unless they cannot be read now (then empty); may
+    /// be shorter or longer than wanted. Valid until the next call. Must not call the group: damage
+    /// that it meets is reported with lose() after hand_out(). Settled records in between may be
+    /// included.
     virtual Slice slice(Run wanted) = 0;
-    /// Bytes that may go to this consumer's link now; 0 = link down or its window is full. Asked once
-    /// per hand_out(); a single record may exceed it.
+    /// Bytes that may go to this consumer's link now; 0 = link down or its window is full. Asked
+    /// once per hand_out(); a single record may exceed it.
     virtual std::size_t room(ConsumerId consumer) = 0;
 };
 
@@ -122,20 +129,30 @@ enum class DeadReason : std::uint8_t { max_attempts = 1, rejected = 2, expired =
 /// What must become durable, in this order. Retries are not handed out before retry_stored(), dead
 /// ones stay "dying" until dead_stored(); settled runs are settled at once in memory.
 struct Facts {
-    struct Retry { Seq seq = 0; RetryState state; };
-    struct Dead { Seq seq = 0; DeadReason reason{}; RetryState state; std::string text; };
+    struct Retry {
+        Seq seq = 0;
+        RetryState state;
+    };
+    struct Dead {
+        Seq seq = 0;
+        DeadReason reason{};
+        RetryState state;
+        std::string text;
+    };
     std::vector<Run> settled;
     std::vector<Retry> retries;
     std::vector<Dead> dead;
-    [[nodiscard]] bool empty() const noexcept { return settled.empty() && retries.empty() && dead.empty(); }
+    [[nodiscard]] bool empty() const noexcept {
+        return settled.empty() && retries.empty() && dead.empty();
+    }
 };
 
 struct GroupStats {
-    std::uint64_t depth = 0;        ///< unsettled, in whatever state
-    std::uint64_t fresh = 0;        ///< never handed out in this epoch
-    std::uint64_t in_flight = 0;    ///< leased
-    std::uint64_t waiting = 0;      ///< returned, delayed, unclear or behind a key
-    std::uint64_t acked = 0;        ///< counters since opening from here on
+    std::uint64_t depth = 0;      ///< unsettled, in whatever state
+    std::uint64_t fresh = 0;      ///< never handed out in this epoch
+    std::uint64_t in_flight = 0;  ///< leased
+    std::uint64_t waiting = 0;    ///< returned, delayed, unclear or behind a key
+    std::uint64_t acked = 0;      ///< counters since opening from here on
     std::uint64_t nacked = 0;
     std::uint64_t released = 0;
     std::uint64_t recalled = 0;
@@ -144,14 +161,14 @@ struct GroupStats {
     std::uint64_t handed_out = 0;
     std::uint64_t dead = 0;
     std::uint64_t lease_expired = 0;
-    std::uint64_t refused = 0;      ///< settlements refused
+    std::uint64_t refused = 0;  ///< settlements refused
     std::uint64_t suspicions = 0;
     std::uint64_t crashes = 0;
-    std::uint64_t lost = 0;         ///< damaged on disk, reported by the caller
+    std::uint64_t lost = 0;  ///< damaged on disk, reported by the caller
     std::uint64_t purged = 0;
     std::size_t consumers = 0;
     std::size_t standby = 0;
-    Seq oldest_unsettled = 0;       ///< 0 = none
+    Seq oldest_unsettled = 0;  ///< 0 = none
 };
 
 class Group {
@@ -166,14 +183,15 @@ public:
     void configure(GroupOptions options);
 
     // --- the stream
-    /// State found in the spool, before anything else: unsettled seqs of [1, end] are what is not in
-    /// `settled`; those up to `mark` may have been handed out before and wait for their holders.
-    void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries, Time now,
-                 base::WallTime wall_now);
+    /// State found in the spool, before anything else: unsettled seqs of [1, end] are what is not
+    /// in `settled`; those up to `mark` may have been handed out before and wait for their holders.
+    void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
+                 Time now, base::WallTime wall_now);
     /// Seqs up to `end` are durable enough to be handed out.
     void append(Seq end);
-    /// These seqs cannot be read (damage): settled without hand-out, counted as lost. Those that are
-    /// leased were read in time and stay; call again when they come back and still cannot be read.
+    /// These seqs cannot be read (damage): settled without hand-out, counted as lost. Those that
+    /// are leased were read in time and stay; call again when they come back and still cannot be
+    /// read.
     void lose(Run run);
     /// Forgets everything that is neither leased nor dying; returns how many; emits facts.
     std::uint64_t purge();
@@ -187,44 +205,53 @@ public:
     /// `position` in the standby order is by call order. The window starts at 0.
     void add_consumer(ConsumerId consumer, Time now);
     /// Most unsettled messages and bytes; one message is always allowed when messages > 0.
-    void set_window(ConsumerId consumer, std::uint32_t messages, std::uint64_t bytes, std::uint32_t concurrency);
+    void set_window(ConsumerId consumer, std::uint32_t messages, std::uint64_t bytes,
+                    std::uint32_t concurrency);
     /// The link is lost: nothing more is handed to it; its leases stay for resume_grace.
     void suspect_consumer(ConsumerId consumer, Time now);
     /// The same session is back. Its leases stay. Nothing is handed to it until announce() with
     /// `complete`, so follow with that.
     void resume_consumer(ConsumerId consumer, Time now);
-    /// It is back over another link, on which it has granted nothing yet: follows resume_consumer().
+    /// It is back over another link, on which it has granted nothing yet: follows
+    /// resume_consumer().
     void close_window(ConsumerId consumer);
     /// The process certainly ended. `crashed` charges what may have been in its handlers; otherwise
-    /// (BYE) all comes back uncounted. Charged are the first `concurrency` messages in hand-out order
-    /// that it still may settle: with a suspicion, or with a crash when the message was alone.
+    /// (BYE) all comes back uncounted. Charged are the first `concurrency` messages in hand-out
+    /// order that it still may settle: with a suspicion, or with a crash when the message was
+    /// alone.
     void remove_consumer(ConsumerId consumer, bool crashed, Time now);
-    /// What the consumer still holds: adopts leases where no newer one was granted and the message is
-    /// unsettled; with `complete`, whatever is leased to it but not announced came never to it and is
-    /// returned uncounted. Several calls make one announcement, the last with `complete`. Returns what
-    /// is revoked; a started message that is revoked fills its slot until it is settled (and refused).
-    [[nodiscard]] std::vector<Run> announce(ConsumerId consumer, std::span<const HeldRun> held, bool complete, Time now);
+    /// What the consumer still holds: adopts leases where no newer one was granted and the message
+    /// is unsettled; with `complete`, whatever is leased to it but not announced came never to it
+    /// and is returned uncounted. Several calls make one announcement, the last with `complete`.
+    /// Returns what is revoked; a started message that is revoked fills its slot until it is
+    /// settled (and refused).
+    [[nodiscard]] std::vector<Run> announce(ConsumerId consumer, std::span<const HeldRun> held,
+                                            bool complete, Time now);
     void renew(ConsumerId consumer, std::span<const Run> runs, Time now);
     [[nodiscard]] bool has_consumer(ConsumerId consumer) const;
 
     // --- settlements
-    /// Applies one entry of SETTLE `number`; `confirmed` is the highest CONFIRM that the consumer has
-    /// seen: what it settled up to there need no longer be remembered. A repeated settlement of a
-    /// message that this same consumer settled before is accepted again, without effect, if it names
-    /// the same lease. An entry may span several leases of its consumer: it names the newest of them.
-    /// Returns what is refused.
-    [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId consumer, std::uint64_t number, std::uint64_t confirmed,
-                                                 const SettleEntry& entry, Time now, base::WallTime wall_now);
+    /// Applies one entry of SETTLE `number`; `confirmed` is the highest CONFIRM that the consumer
+    /// has seen: what it settled up to there need no longer be remembered. A repeated settlement of
+    /// a message that this same consumer settled before is accepted again, without effect, if it
+    /// names the same lease. An entry may span several leases of its consumer: it names the newest
+    /// of them. Returns what is refused.
+    [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId consumer, std::uint64_t number,
+                                                 std::uint64_t confirmed, const SettleEntry& entry,
+                                                 Time now, base::WallTime wall_now);
 
     // --- hand-out
     /// Hands out what it can, least-loaded consumer first, to at most `bytes_max` in all and
-    /// `batch_bytes_max` per assignment (a larger record goes by itself); appends to `out`. Call again
-    /// while it returns true (more could go). Without ack_required, what is handed out is settled and
-    /// among the facts: for a strict at most once, store them before sending.
-    bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max, Time now,
-                  base::WallTime wall_now, std::vector<Assignment>& out);
+    /// `batch_bytes_max` per assignment (a larger record goes by itself); appends to `out`. Call
+    /// again while it returns true (more could go). Without ack_required, what is handed out is
+    /// settled and among the facts: for a strict at most once, store them before sending.
+    bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max,
+                  Time now, base::WallTime wall_now, std::vector<Assignment>& out);
     /// Consumers that hold more than they work on while another has free slots: ask back so many.
-    struct Recall { ConsumerId consumer = 0; std::uint32_t messages = 0; };
+    struct Recall {
+        ConsumerId consumer = 0;
+        std::uint32_t messages = 0;
+    };
     [[nodiscard]] std::vector<Recall> take_recalls(Time now);
     /// True when something could be handed out if a consumer gave a window: READY, else IDLE. Fresh
     /// messages beyond the durable mark count, since the mark only moves when there is a window.
@@ -235,8 +262,8 @@ public:
     [[nodiscard]] Facts take_facts();
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
-    /// The hand-out mark that should be made durable (0 = none wanted), and its confirmation. The same
-    /// value until it is confirmed.
+    /// The hand-out mark that should be made durable (0 = none wanted), and its confirmation. The
+    /// same value until it is confirmed.
     [[nodiscard]] Seq mark_wanted() const;
     void mark_stored(Seq mark);
 

@@ -80,8 +80,8 @@ const Consumer* ConsumerTable::find(std::uint64_t id) const {
 }
 
 void ConsumerTable::requeue(std::uint64_t id) {
-    auto it =
-        std::find_if(order_.begin(), order_.end(), [&](Consumer* one) { return one->id == id; });
+    auto it = std::find_if(order_.begin(), order_.end(),
+                           [&](Consumer* one) { return one->id == id; });
     PEERMQ_ASSERT(it != order_.end());
     std::rotate(it, it + 1, order_.end());
     choose_active();

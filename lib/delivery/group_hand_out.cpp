@@ -268,14 +268,14 @@ Group::Impl::Fit Group::Impl::fit(const Pass& pass, const Consumer& consumer, co
     if (first > budget && pass.used > 0) return {0, 0, Step::budget};
     if (first > window && consumer.leased > 0) return {0, 0, Step::passed_over};
     if (first > consumer.room && consumer.given_now) return {0, 0, Step::passed_over};
-    const std::uint64_t bytes =
-        std::min({std::uint64_t{pass.batch_bytes_max}, std::uint64_t{budget}, window,
-                  std::uint64_t{consumer.room}});
+    const std::uint64_t bytes = std::min({std::uint64_t{pass.batch_bytes_max},
+                                          std::uint64_t{budget}, window,
+                                          std::uint64_t{consumer.room}});
     const std::uint64_t most = slice.offsets.front() + bytes;
     const auto offsets = slice.offsets.subspan(1, limit);
     const auto beyond = std::upper_bound(offsets.begin(), offsets.end(), most);
-    const auto count =
-        std::max<std::uint64_t>(static_cast<std::uint64_t>(beyond - offsets.begin()), 1);
+    const auto count = std::max<std::uint64_t>(static_cast<std::uint64_t>(beyond - offsets.begin()),
+                                               1);
     return {count, static_cast<std::size_t>(size_of(count)), Step::given};
 }
 
@@ -316,8 +316,8 @@ void Group::Impl::lease_returned(Run run, const Slice& slice, const Span& leased
             it->second = leased;
             it->second.special = special;
             it->second.last = part.last;
-            it->second.bytes =
-                slice.offsets[part.last - run.first + 1] - slice.offsets[part.first - run.first];
+            it->second.bytes = slice.offsets[part.last - run.first + 1] -
+                               slice.offsets[part.first - run.first];
             if (special) messages_.at(part.first).retry.due = {};
             attach(it);
         }

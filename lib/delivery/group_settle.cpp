@@ -101,8 +101,7 @@ void Group::Impl::apply(SpanIt it, const SettleEntry& entry) {
             come_back(it, false, false);
             return;
         case SettleKind::nack:
-        case SettleKind::reject:
-            break;
+        case SettleKind::reject: break;
     }
     const bool reject = entry.kind == SettleKind::reject;
     (reject ? counters_.rejected : counters_.nacked) += run.count();
@@ -119,8 +118,8 @@ void Group::Impl::apply(SpanIt it, const SettleEntry& entry) {
 void Group::Impl::nack(SpanIt it, const SettleEntry& entry) {
     RetryState& retry = message_of(it).retry;
     ++retry.nacks;
-    const Duration wait =
-        entry.delay ? std::max(*entry.delay, Duration::zero()) : back_off(retry.nacks);
+    const Duration wait = entry.delay ? std::max(*entry.delay, Duration::zero())
+                                      : back_off(retry.nacks);
     retry.due = wait > base::WallTime::max() - wall_ ? base::WallTime::max() : wall_ + wait;
     failed(it, entry.reason);
 }

@@ -75,8 +75,8 @@ void Group::Impl::lose(Run run) {
     unscanned_.remove(run);
     auto it = spans_.ending_at_or_after(run.first);
     while (it != spans_.end() && it->first <= run.last) {
-        const bool leave =
-            it->second.state == SpanState::leased || it->second.state == SpanState::dying;
+        const bool leave = it->second.state == SpanState::leased ||
+                           it->second.state == SpanState::dying;
         const Run part{std::max(it->first, run.first), std::min(it->second.last, run.last)};
         if (!leave) it = spans_.isolate(it, part);
         const auto following = std::next(it);
@@ -104,8 +104,8 @@ std::uint64_t Group::Impl::drop_oldest(std::uint64_t count) {
     std::uint64_t dropped = 0;
     auto it = spans_.begin();
     while (it != spans_.end() && dropped < count) {
-        const bool leave =
-            it->second.state == SpanState::leased || it->second.state == SpanState::dying;
+        const bool leave = it->second.state == SpanState::leased ||
+                           it->second.state == SpanState::dying;
         if (!leave) {
             const Run part = first_of(SpanTable::run(it), count - dropped);
             it = spans_.isolate(it, part);

@@ -1,13 +1,13 @@
 #pragma once
 
-/// The receiving side of one Pull: what is held, from whom, how much each producer may still send, and
-/// what has been settled but not yet confirmed. Lives at the consumer.
+/// The receiving side of one Pull: what is held, from whom, how much each producer may still send,
+/// and what has been settled but not yet confirmed. Lives at the consumer.
 ///
 /// No I/O, no threads, no clock. Prefetch is one total over all producers: windows go only to ready
 /// ones and can be taken back; the sum of what all producers may have under way never exceeds it
 /// (INV-8). A message is handed to the application only while the link's producer has surely not
-/// given it to another (the gate): after a silence the holdings are announced and validated first, so
-/// that neither INV-3 nor INV-5 can break behind our back.
+/// given it to another (the gate): after a silence the holdings are announced and validated first,
+/// so that neither INV-3 nor INV-5 can break behind our back.
 ///
 /// Threads: none; the caller serialises (one mutex per Pull). Callers: lib/peer, the simulator.
 
@@ -26,12 +26,12 @@
 
 namespace peermq::delivery {
 
-/// One producer stream as seen over one session of its peer. Given by the caller, never reused, kept
-/// while the same producer session resumes over a new link.
+/// One producer stream as seen over one session of its peer. Given by the caller, never reused,
+/// kept while the same producer session resumes over a new link.
 using SourceId = std::uint64_t;
 
 struct InboxOptions {
-    std::uint32_t prefetch = base::limits::prefetch_default;       ///< messages, over all producers
+    std::uint32_t prefetch = base::limits::prefetch_default;  ///< messages, over all producers
     std::uint64_t prefetch_bytes = base::limits::prefetch_bytes_default;
     std::uint32_t concurrency = 1;
     Duration lease_duration = base::limits::lease_duration;
@@ -78,23 +78,48 @@ struct RefusedSettlement {
 
 /// What the caller must send, in this order per source.
 struct InboxActions {
-    struct Held { SourceId source = 0; std::uint32_t number = 0; struct Entry { base::Epoch epoch; HeldRun held; }; std::vector<Entry> runs; };
-    struct Grant { SourceId source = 0; std::uint32_t number = 0; std::uint32_t messages = 0; std::uint64_t bytes = 0; std::uint32_t concurrency = 1; };
-    struct Settle { SourceId source = 0; std::uint64_t number = 0; std::uint64_t confirmed = 0; std::vector<SettleEntry> entries; };
-    struct Renew { SourceId source = 0; std::vector<Run> runs; };
+    struct Held {
+        SourceId source = 0;
+        std::uint32_t number = 0;
+        struct Entry {
+            base::Epoch epoch;
+            HeldRun held;
+        };
+        std::vector<Entry> runs;
+    };
+    struct Grant {
+        SourceId source = 0;
+        std::uint32_t number = 0;
+        std::uint32_t messages = 0;
+        std::uint64_t bytes = 0;
+        std::uint32_t concurrency = 1;
+    };
+    struct Settle {
+        SourceId source = 0;
+        std::uint64_t number = 0;
+        std::uint64_t confirmed = 0;
+        std::vector<SettleEntry> entries;
+    };
+    struct Renew {
+        SourceId source = 0;
+        std::vector<Run> runs;
+    };
     std::vector<Held> helds;
-    std::vector<Grant> shrinks;   ///< smaller windows: before the settlements that would free slots
+    std::vector<Grant> shrinks;  ///< smaller windows: before the settlements that would free slots
     std::vector<Settle> settles;
-    std::vector<Grant> grants;    ///< larger windows
+    std::vector<Grant> grants;  ///< larger windows
     std::vector<Renew> renews;
-    [[nodiscard]] bool empty() const noexcept { return helds.empty() && shrinks.empty() && settles.empty() && grants.empty() && renews.empty(); }
+    [[nodiscard]] bool empty() const noexcept {
+        return helds.empty() && shrinks.empty() && settles.empty() && grants.empty() &&
+               renews.empty();
+    }
 };
 
 struct InboxStats {
-    std::uint64_t ready = 0;         ///< arrived, not yet handed to the application
-    std::uint64_t started = 0;       ///< handed over, unsettled
-    std::uint64_t unconfirmed = 0;   ///< settled here, not confirmed by the producer
-    std::uint64_t received = 0;      ///< counters from here on
+    std::uint64_t ready = 0;        ///< arrived, not yet handed to the application
+    std::uint64_t started = 0;      ///< handed over, unsettled
+    std::uint64_t unconfirmed = 0;  ///< settled here, not confirmed by the producer
+    std::uint64_t received = 0;     ///< counters from here on
     std::uint64_t redelivered = 0;
     std::uint64_t acked = 0;
     std::uint64_t nacked = 0;
@@ -102,8 +127,8 @@ struct InboxStats {
     std::uint64_t rejected = 0;
     std::uint64_t recalled = 0;
     std::uint64_t refused = 0;
-    std::uint64_t duplicates = 0;    ///< arrived again while held or acked: not handed over again
-    std::uint64_t revoked = 0;       ///< dropped unstarted because another consumer has them
+    std::uint64_t duplicates = 0;  ///< arrived again while held or acked: not handed over again
+    std::uint64_t revoked = 0;     ///< dropped unstarted because another consumer has them
     std::size_t sources = 0;
 };
 
@@ -115,34 +140,41 @@ public:
     Inbox& operator=(Inbox&&) noexcept;
 
     // --- sources
-    /// The producer offers the stream over a live link. Holdings of the same stream, from this or an
-    /// earlier source with the same stream id, are announced by the next actions (HELD) and belong to
-    /// `source` from now on. `persistent` = the stream outlives its process (levels os and disk).
-    void source_up(SourceId source, const base::StreamId& stream, bool persistent, bool ready, Time now);
+    /// The producer offers the stream over a live link. Holdings of the same stream, from this or
+    /// an earlier source with the same stream id, are announced by the next actions (HELD) and
+    /// belong to `source` from now on. `persistent` = the stream outlives its process (levels os
+    /// and disk).
+    void source_up(SourceId source, const base::StreamId& stream, bool persistent, bool ready,
+                   Time now);
     void source_ready(SourceId source, bool ready);
-    /// The link is lost. With `ended`, the producer's process is known to have ended: what is held of
-    /// a stream in memory is handed out all the same (nobody else can have it); of a persistent one it
-    /// waits to be announced again.
+    /// The link is lost. With `ended`, the producer's process is known to have ended: what is held
+    /// of a stream in memory is handed out all the same (nobody else can have it); of a persistent
+    /// one it waits to be announced again.
     void source_down(SourceId source, bool ended, Time now);
     /// The producer had heard from us at `heard_at` (our clock, when we sent what it echoed).
     void source_heard(SourceId source, Time heard_at);
-    void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done, Time now);
+    void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
+                   Time now);
     void granted(SourceId source, std::uint32_t number);
 
     // --- messages
     /// Takes in what is new; what is held adopts the newer lease, what is acked is acked again.
-    /// Returns false when it exceeds the window (a protocol error of the producer; nothing is taken).
+    /// Returns false when it exceeds the window (a protocol error of the producer; nothing is
+    /// taken).
     [[nodiscard]] bool arrived(SourceId source, const Arrival& arrival, Time now);
     /// The next message for the application, if its gate is open.
     [[nodiscard]] std::optional<Item> take(Time now);
     /// True when take() would return something at `now`.
     [[nodiscard]] bool has_ready(Time now) const;
-    /// Settles what take() gave. False when it is not held (settled before, or its source forgotten).
-    bool settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay, std::string_view reason);
+    /// Settles what take() gave. False when it is not held (settled before, or its source
+    /// forgotten).
+    bool settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay,
+                std::string_view reason);
     void recall(SourceId source, std::uint32_t messages);
     /// Gives everything unstarted back and takes no more (windows to 0): draining.
     void stop();
-    /// Returns what the application has to hear of: what was only given back unstarted is nobody's work.
+    /// Returns what the application has to hear of: what was only given back unstarted is nobody's
+    /// work.
     std::vector<RefusedSettlement> confirmed(SourceId source, std::uint64_t number,
                                              std::span<const RefusedRun> refused);
     [[nodiscard]] Outcome outcome(SourceId source, Seq seq) const;

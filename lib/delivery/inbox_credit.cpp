@@ -63,8 +63,8 @@ void Inbox::Impl::shrink(Stream& stream, std::uint32_t messages, InboxActions& a
     inbox::Window& window = stream.window;
     // The producer may have used the old window fully, refilling what we settled. What it has not
     // been told of yet it will learn after this shrink: those slots cannot come back.
-    const std::uint64_t full =
-        window.granted - std::min<std::uint64_t>(window.granted, window.unsent_slots);
+    const std::uint64_t full = window.granted -
+                               std::min<std::uint64_t>(window.granted, window.unsent_slots);
     window.bound = std::max(full, window.shrinking ? window.bound : stream.held);
     window.shrinking = true;
     send_grant(stream, messages, actions.shrinks);

@@ -43,8 +43,8 @@ Inbox::Impl::Known Inbox::Impl::known(Stream& stream, const Arrival& arrival) co
 bool Inbox::Impl::fits(Stream& stream, std::uint64_t count, std::size_t bytes, Time now) {
     const std::uint64_t bound = stream.exposure();
     // Sizes are known per run only, so the byte limit leaves room for an error of that kind.
-    const bool bytes_fit =
-        stream.pending.empty() || stream.pending.bytes() + bytes <= 2 * ceiling_bytes_;
+    const bool bytes_fit = stream.pending.empty() ||
+                           stream.pending.bytes() + bytes <= 2 * ceiling_bytes_;
     if (!bytes_fit || count > 2 * bound) return false;
     if (stream.held + count <= bound) return true;
     // After a silence the producer may rightly have taken back what we still hold: until it has
@@ -213,21 +213,11 @@ void Inbox::Impl::note_settled(Stream& stream, SettleKind kind, Run run, const L
 
 void Inbox::Impl::count(SettleKind kind, std::uint64_t messages) noexcept {
     switch (kind) {
-        case SettleKind::ack:
-            counters_.acked += messages;
-            break;
-        case SettleKind::nack:
-            counters_.nacked += messages;
-            break;
-        case SettleKind::release:
-            counters_.released += messages;
-            break;
-        case SettleKind::reject:
-            counters_.rejected += messages;
-            break;
-        case SettleKind::recalled:
-            counters_.recalled += messages;
-            break;
+        case SettleKind::ack: counters_.acked += messages; break;
+        case SettleKind::nack: counters_.nacked += messages; break;
+        case SettleKind::release: counters_.released += messages; break;
+        case SettleKind::reject: counters_.rejected += messages; break;
+        case SettleKind::recalled: counters_.recalled += messages; break;
     }
 }
 

@@ -43,9 +43,10 @@ void RefusedSeqs::add(Run run) {
 
 void RefusedSeqs::forget(Run run) {
     if (seqs_.empty()) return;
-    const std::size_t forgotten =
-        run.count() == 1 ? seqs_.erase(run.first)
-                         : std::erase_if(seqs_, [&](Seq seq) { return run.contains(seq); });
+    const std::size_t forgotten = run.count() == 1 ? seqs_.erase(run.first)
+                                                   : std::erase_if(seqs_, [&](Seq seq) {
+                                                         return run.contains(seq);
+                                                     });
     if (forgotten == 0) return;
     std::erase_if(order_, [&](Seq seq) { return run.contains(seq); });
 }
@@ -132,7 +133,8 @@ void Settlements::resend(bool renumber) {
     }
 }
 
-std::vector<RefusedSettlement> Settlements::confirm(std::uint64_t number, std::span<const RefusedRun> refused) {
+std::vector<RefusedSettlement> Settlements::confirm(std::uint64_t number,
+                                                    std::span<const RefusedRun> refused) {
     number = std::min(number, number_);  // from the wire: what we never sent cannot be confirmed
     if (number < confirmed_) return {};
     if (number > confirmed_) last_confirmed_.clear();

@@ -54,7 +54,8 @@ public:
     /// What was sent may be lost: all of it is unsent again. `renumber`: numbers start again at 1.
     void resend(bool renumber);
     /// SETTLEs up to `number` were applied, all but `refused`; returns which of ours were refused.
-    std::vector<RefusedSettlement> confirm(std::uint64_t number, std::span<const RefusedRun> refused);
+    std::vector<RefusedSettlement> confirm(std::uint64_t number,
+                                           std::span<const RefusedRun> refused);
     /// Nobody is left to confirm: the outcome of all that is unconfirmed stays unknown.
     void abandon();
 

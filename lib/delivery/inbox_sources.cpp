@@ -160,8 +160,8 @@ void Inbox::Impl::check_gone(Stream& stream, Time now) {
     stream.timer = timer_when_gone(stream, now);
     if (now < base::after(stream.down_since, options_.max_processing)) return;
     // What came from memory exists nowhere else: it waits for the application as long as need be.
-    const bool last_copy =
-        !stream.persistent && !(stream.pending.empty() && stream.started.empty());
+    const bool last_copy = !stream.persistent &&
+                           !(stream.pending.empty() && stream.started.empty());
     if (!last_copy) forget(stream);
 }
 

@@ -25,8 +25,8 @@ void Gate::judge(Time now) noexcept {
     if (!silent || held_due) return;
     validated = false;
     if (awaiting) {
-        broken =
-            true;  // one HELD at a time: a slow link must not get more of them the slower it is
+        broken = true;  // one HELD at a time: a slow link must not get more of them the slower it
+                        // is
     } else {
         announce_again();
     }

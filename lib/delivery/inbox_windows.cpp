@@ -14,8 +14,8 @@ using Shares = std::vector<std::uint32_t>;
 /// Equal shares for those that `needs` picks; one message for the others where that costs little.
 template <typename Needs>
 Shares equal_shares(std::span<const WindowClaim> claims, std::uint32_t capacity, Needs&& needs) {
-    const auto count =
-        static_cast<std::uint32_t>(std::count_if(claims.begin(), claims.end(), needs));
+    const auto count = static_cast<std::uint32_t>(
+        std::count_if(claims.begin(), claims.end(), needs));
     const auto others = static_cast<std::uint32_t>(claims.size()) - count;
     const bool afford = claims.size() <= capacity / base::limits::idle_share_divisor;
     const std::uint32_t idle = afford ? 1 : 0;

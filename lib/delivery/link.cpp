@@ -57,7 +57,8 @@ void Link::adapt_window(Time now) {
     if (elapsed < kRateInterval) return;
     const double seconds = std::chrono::duration<double>(elapsed).count();
     const double rate = static_cast<double>(rate_bytes_) / seconds;
-    const auto target = static_cast<std::uint64_t>(rate * std::chrono::duration<double>(kWindowTime).count());
+    const auto target = static_cast<std::uint64_t>(
+        rate * std::chrono::duration<double>(kWindowTime).count());
     // Grow at once, shrink slowly: an idle moment says nothing about what the link can carry.
     const std::uint64_t wanted = std::max(target, window_bytes_ - window_bytes_ / 16);
     window_bytes_ = std::clamp(wanted, options_.window_bytes_min, options_.window_bytes_max);
@@ -76,7 +77,8 @@ Duration Link::ping_interval() const noexcept {
 std::uint64_t Link::ping_due(Time now) {
     if (state_ == State::greeting || state_ == State::dead || now < next_ping_) return 0;
     next_ping_ = base::after(now, ping_interval());
-    last_token_ = std::max(last_token_ + 1, static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    last_token_ = std::max(last_token_ + 1,
+                           static_cast<std::uint64_t>(now.time_since_epoch().count()));
     return last_token_;
 }
 
@@ -91,15 +93,18 @@ bool Link::ponged(std::uint64_t token, Time now, Time& sent_at) {
 Link::State Link::tick(Time now) {
     if (state_ == State::greeting && now - created_ >= options_.hello_timeout) state_ = State::dead;
     if (state_ == State::up && now - last_heard_ >= options_.suspect_after) state_ = State::suspect;
-    if (state_ == State::suspect && now - last_heard_ >= 2 * options_.suspect_after) state_ = State::dead;
+    if (state_ == State::suspect && now - last_heard_ >= 2 * options_.suspect_after)
+        state_ = State::dead;
     return state_;
 }
 
 Time Link::next_deadline() const noexcept {
     switch (state_) {
         case State::greeting: return base::after(created_, options_.hello_timeout);
-        case State::up: return std::min(next_ping_, base::after(last_heard_, options_.suspect_after));
-        case State::suspect: return std::min(next_ping_, base::after(last_heard_, 2 * options_.suspect_after));
+        case State::up:
+            return std::min(next_ping_, base::after(last_heard_, options_.suspect_after));
+        case State::suspect:
+            return std::min(next_ping_, base::after(last_heard_, 2 * options_.suspect_after));
         case State::dead: break;
     }
     return base::kNever;

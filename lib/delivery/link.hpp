@@ -1,7 +1,8 @@
 #pragma once
 
 /// The life of one link: proof of life, suspicion, death, and the byte window that keeps at most a
-/// fraction of a second of data under way, so that control frames and other streams never queue long.
+/// fraction of a second of data under way, so that control frames and other streams never queue
+/// long.
 ///
 /// No I/O, no threads, no clock. One object per channel; a returning peer gets a new one.
 /// Callers: lib/peer, the simulator.
@@ -55,8 +56,8 @@ public:
     void credit_sent() noexcept { credited_bytes_ = received_bytes_; }
 
     // --- heartbeat
-    /// Token for a PING that is due now, 0 when none is. Tokens are our clock: the echo of one proves
-    /// that the other side was reached after it was made.
+    /// Token for a PING that is due now, 0 when none is. Tokens are our clock: the echo of one
+    /// proves that the other side was reached after it was made.
     [[nodiscard]] std::uint64_t ping_due(Time now);
     /// A PONG: the time at which the echoed PING was sent; nothing for a token that was never sent.
     [[nodiscard]] bool ponged(std::uint64_t token, Time now, Time& sent_at);
@@ -70,7 +71,9 @@ public:
     [[nodiscard]] Time next_deadline() const noexcept;
 
     [[nodiscard]] std::uint64_t sent_bytes() const noexcept { return sent_bytes_; }
-    [[nodiscard]] std::uint64_t unconfirmed_bytes() const noexcept { return sent_bytes_ - confirmed_bytes_; }
+    [[nodiscard]] std::uint64_t unconfirmed_bytes() const noexcept {
+        return sent_bytes_ - confirmed_bytes_;
+    }
     [[nodiscard]] Duration round_trip() const noexcept { return round_trip_; }
     [[nodiscard]] Time last_heard() const noexcept { return last_heard_; }
 
@@ -94,7 +97,7 @@ private:
     std::uint64_t received_bytes_ = 0;
     std::uint64_t credited_bytes_ = 0;
     Time rate_since_;
-    std::uint64_t rate_bytes_ = 0;         ///< confirmed since rate_since_
+    std::uint64_t rate_bytes_ = 0;  ///< confirmed since rate_since_
 };
 
 }  // namespace peermq::delivery

@@ -92,8 +92,7 @@ bool Dialer::receive(TransportEvents& events, std::size_t frames_max, std::size_
             case FrameHolder::Outcome::too_many_parts:
                 lose(LossReason::foreign, "it sent a frame of more than two parts");
                 return false;
-            case FrameHolder::Outcome::frame:
-                break;
+            case FrameHolder::Outcome::frame: break;
         }
         if (holder->bytes() > board_.options.frame_bytes_max) {
             lose(LossReason::oversized, "it sent a frame of " + std::to_string(holder->bytes()) +

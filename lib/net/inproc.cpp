@@ -16,8 +16,8 @@ struct Kept {
 };
 
 Received make_frame(const Outgoing& outgoing) {
-    const bool separate =
-        outgoing.pin != nullptr && outgoing.records.size() >= kSeparateRecordsBytesMin;
+    const bool separate = outgoing.pin != nullptr &&
+                          outgoing.records.size() >= kSeparateRecordsBytesMin;
     const std::size_t copied = outgoing.head.size() + (separate ? 0 : outgoing.records.size());
     auto kept = std::make_shared<Kept>();
     kept->copy = std::make_unique_for_overwrite<std::byte[]>(copied);

@@ -27,10 +27,8 @@ namespace {
             throw Error(ErrorCode::invalid_argument,
                         what + "no interface of this host has that address; * means all");
         case EMFILE:
-        case ENFILE:
-            throw Error(ErrorCode::io_error, what + "out of descriptors (see ulimit -n)");
-        default:
-            throw Error(ErrorCode::io_error, what + zmq_error_text(error));
+        case ENFILE: throw Error(ErrorCode::io_error, what + "out of descriptors (see ulimit -n)");
+        default: throw Error(ErrorCode::io_error, what + zmq_error_text(error));
     }
 }
 

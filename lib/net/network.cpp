@@ -135,10 +135,10 @@ public:
     void shut_down(base::Time deadline) {
         if (std::exchange(shut_, true)) return;
         for (const std::string& name : inproc_names_) InprocHub::instance().unbind(name);
-        const base::Duration left =
-            std::clamp(deadline - board_.clock.now(), base::Duration::zero(), kLingerMax);
-        const auto linger_ms =
-            static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
+        const base::Duration left = std::clamp(deadline - board_.clock.now(),
+                                               base::Duration::zero(), kLingerMax);
+        const auto linger_ms = static_cast<int>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
         // All sockets linger at the same time, so that all together take no longer than one.
         targets_.shut(linger_ms);
         for (const auto& listener : listeners_) listener->shut(linger_ms);
@@ -170,8 +170,8 @@ private:
                                                   DialerOwner& owner) override {
         const auto pipe = InprocHub::instance().connect(name, mailbox_);
         if (!pipe) return nullptr;
-        auto channel =
-            std::make_shared<InprocChannel>(board_, &owner, target, pipe, "inproc://" + name);
+        auto channel = std::make_shared<InprocChannel>(board_, &owner, target, pipe,
+                                                       "inproc://" + name);
         pipes_.emplace(pipe.get(), channel);
         channel->open();
         return channel;
@@ -182,17 +182,13 @@ private:
         if (!mailbox_->has_news()) return;
         for (InprocMailbox::News& news : mailbox_->take()) {
             switch (news.kind) {
-                case InprocMailbox::News::Kind::bound:
-                    targets_.name_bound(news.name);
-                    break;
+                case InprocMailbox::News::Kind::bound: targets_.name_bound(news.name); break;
                 case InprocMailbox::News::Kind::connected:
                     pipes_.emplace(news.pipe.get(),
                                    std::make_shared<InprocChannel>(board_, nullptr, 0, news.pipe,
                                                                    "inproc://" + news.name));
                     break;
-                case InprocMailbox::News::Kind::activity:
-                    pipe_active(news.pipe.get());
-                    break;
+                case InprocMailbox::News::Kind::activity: pipe_active(news.pipe.get()); break;
             }
         }
     }

@@ -65,7 +65,8 @@ void Wakeup::finish() noexcept {
     waiting_.store(false);
     // An exchange, not a store: what wake()'s caller wrote before is then visible after wait().
     requested_.exchange(false);
-    // Only here: if poll() of another thread took the event, the waiter could sleep on in the kernel.
+    // Only here: if poll() of another thread took the event, the waiter could sleep on in the
+    // kernel.
     if (!written_.exchange(false)) return;
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);

@@ -80,15 +80,10 @@ void Probe::decide(int error) {
             result_.kind = ProbeResult::Kind::passed;
             return;
         case EINPROGRESS:
-        case EINTR:
-            result_.kind = ProbeResult::Kind::pending;
-            return;
+        case EINTR: result_.kind = ProbeResult::Kind::pending; return;
         case ECONNREFUSED:
-        case ENOENT:
-            result_.reason = LossReason::refused;
-            break;
-        default:
-            result_.reason = LossReason::disconnected;
+        case ENOENT: result_.reason = LossReason::refused; break;
+        default: result_.reason = LossReason::disconnected;
     }
     result_.kind = ProbeResult::Kind::failed;
     result_.text = std::string(std::strerror(error)) + " (errno " + std::to_string(error) + ")";

@@ -41,8 +41,8 @@ std::optional<std::uint64_t> process_start_time(std::uint32_t pid) {
     }
     if (at == std::string_view::npos) return std::nullopt;
     std::uint64_t ticks = 0;
-    const auto [end, error] =
-        std::from_chars(text.data() + at + 1, text.data() + text.size(), ticks);
+    const auto [end, error] = std::from_chars(text.data() + at + 1, text.data() + text.size(),
+                                              ticks);
     if (error != std::errc{}) return std::nullopt;
     return ticks;
 }

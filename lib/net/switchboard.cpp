@@ -61,15 +61,11 @@ void Reports::flush(TransportEvents& events) {
             case Report::Kind::opened:
                 events.opened(report.subject, report.target, report.text);
                 break;
-            case Report::Kind::lost:
-                events.lost(report.subject, report.reason, report.text);
-                break;
+            case Report::Kind::lost: events.lost(report.subject, report.reason, report.text); break;
             case Report::Kind::attempt_failed:
                 events.attempt_failed(report.target, report.reason, report.text);
                 break;
-            case Report::Kind::process_ended:
-                events.process_ended(report.subject);
-                break;
+            case Report::Kind::process_ended: events.process_ended(report.subject); break;
         }
     }
 }
@@ -166,8 +162,8 @@ void Switchboard::configure(ZmqSocket& socket, bool ipv6) const {
     socket.set_bytes_max(static_cast<std::int64_t>(options.frame_bytes_max * kOversizeFactor));
     socket.set(ZMQ_SNDHWM, kFramesPerPipeMax);
     socket.set(ZMQ_RCVHWM, kFramesPerPipeMax);
-    const auto handshake =
-        std::chrono::duration_cast<std::chrono::milliseconds>(options.handshake_timeout);
+    const auto handshake = std::chrono::duration_cast<std::chrono::milliseconds>(
+        options.handshake_timeout);
     socket.set(ZMQ_HANDSHAKE_IVL, static_cast<int>(handshake.count()));
     // Backstop only: it proves that the connection carries bytes, nothing about the peer.
     socket.set(ZMQ_HEARTBEAT_IVL, kHeartbeatMs);

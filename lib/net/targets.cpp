@@ -85,27 +85,22 @@ void Targets::timer_came(TargetId id) {
     if (target == nullptr) return;
     target->timer.reset();
     switch (target->plan.state()) {
-        case AttemptPlan::State::waiting:
-            begin(id, *target);
-            return;
-        case AttemptPlan::State::probing:
-            check_probe(id, true);
-            return;
+        case AttemptPlan::State::waiting: begin(id, *target); return;
+        case AttemptPlan::State::probing: check_probe(id, true); return;
         case AttemptPlan::State::connecting:
             if (target->carrier) std::exchange(target->carrier, nullptr)->shut(0);
             failed(id, *target, LossReason::disconnected, true, "no answer in time");
             return;
         case AttemptPlan::State::resolving:
-        case AttemptPlan::State::linked:
-            return;
+        case AttemptPlan::State::linked: return;
     }
 }
 
 void Targets::begin(TargetId id, Target& target) {
     target.plan.begin(board_.clock.now());
     target.failures.clear();
-    const bool named =
-        target.endpoint.scheme == Endpoint::Scheme::tcp && !is_numeric_host(target.endpoint.host);
+    const bool named = target.endpoint.scheme == Endpoint::Scheme::tcp &&
+                       !is_numeric_host(target.endpoint.host);
     if (!named) {
         resolved(id, target, {target.endpoint.host});
         return;
@@ -158,8 +153,8 @@ Endpoint Targets::numeric(const Target& target) const {
 
 void Targets::start_probe(TargetId id, Target& target) {
     const Endpoint to = numeric(target);
-    target.probe =
-        to.scheme == Endpoint::Scheme::ipc ? Probe::ipc(to.path) : Probe::tcp(to.host, to.port);
+    target.probe = to.scheme == Endpoint::Scheme::ipc ? Probe::ipc(to.path)
+                                                      : Probe::tcp(to.host, to.port);
     if (target.probe->result().kind == ProbeResult::Kind::pending) {
         try {
             target.probe_key = board_.poller.add(target.probe->descriptor(), EPOLLOUT,
@@ -202,8 +197,8 @@ void Targets::drop_probe(Target& target) {
 void Targets::start_dialer(TargetId id, Target& target) {
     const Endpoint to = numeric(target);
     DialerOwner& owner = *this;
-    const auto dialer =
-        std::make_shared<Dialer>(board_, owner, id, to.text(), target.endpoint.text());
+    const auto dialer = std::make_shared<Dialer>(board_, owner, id, to.text(),
+                                                 target.endpoint.text());
     try {
         dialer->start(to.host.find(':') != std::string::npos);
     } catch (const Error& error) {

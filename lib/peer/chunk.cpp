@@ -71,7 +71,8 @@ delivery::Slice Chunk::slice(base::Seq first, base::Seq last) const noexcept {
     delivery::Slice slice;
     slice.first = first;
     slice.offsets = {offsets + index, count + 1};
-    if (const std::uint64_t* keys = keys_.load(std::memory_order_acquire)) slice.keys = {keys + index, count};
+    if (const std::uint64_t* keys = keys_.load(std::memory_order_acquire))
+        slice.keys = {keys + index, count};
     return slice;
 }
 

@@ -42,7 +42,8 @@ public:
     /// What Group asks for, of the records from `first` to `last`.
     [[nodiscard]] delivery::Slice slice(base::Seq first, base::Seq last) const noexcept;
 
-    std::uint64_t settled = 0;  ///< how many of its records are settled; guarded by the stream's lock
+    std::uint64_t
+        settled = 0;  ///< how many of its records are settled; guarded by the stream's lock
 
 private:
     void note_key(std::string_view key);
@@ -54,7 +55,7 @@ private:
     std::uint32_t count_ = 0;
     std::unique_ptr<std::byte[]> data_;
     std::vector<std::byte> read_back_;
-    std::unique_ptr<std::uint32_t[]> offsets_;       ///< count_ + 1 entries; never moves once made
+    std::unique_ptr<std::uint32_t[]> offsets_;  ///< count_ + 1 entries; never moves once made
     std::vector<std::uint32_t> read_back_offsets_;
     std::unique_ptr<std::uint64_t[]> keys_storage_;  ///< made with the first key
     std::atomic<const std::uint64_t*> keys_{nullptr};

@@ -24,12 +24,14 @@ void CommitQueue::add_stream(const std::shared_ptr<OutStream>& stream) {
 }
 
 std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
-                                       std::vector<std::shared_ptr<OutStream>> streams, bool urgent) {
+                                       std::vector<std::shared_ptr<OutStream>> streams,
+                                       bool urgent) {
     const std::lock_guard lock(mutex_);
     std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
     std::move(streams.begin(), streams.end(), std::back_inserter(bound_));
     const base::Time now = clock_.now();
-    changes_due_ = std::min(changes_due_, urgent ? now : base::after(now, base::limits::settlement_delay_max));
+    changes_due_ = std::min(changes_due_,
+                            urgent ? now : base::after(now, base::limits::settlement_delay_max));
     if (sleeping_) wanted_.notify_one();
     return next_ticket_++;
 }
@@ -107,13 +109,13 @@ CommitQueue::Round CommitQueue::gather() {
         changes_due_ = base::kNever;
         retry_at_ = {};
     }
-    // What is only written (level os, and its settlements) is synced now and then, so that a power cut
-    // costs little and the cache may forget.
+    // What is only written (level os, and its settlements) is synced now and then, so that a power
+    // cut costs little and the cache may forget.
     const base::Time now = clock_.now();
     round.sync = !round.batch.changes.empty() || now - last_sync_ >= kLazySyncInterval;
     std::size_t bytes = 0;
-    // What changes refer to was appended before they were queued, so it is all here; no limit for it,
-    // since a move between streams must not be torn apart.
+    // What changes refer to was appended before they were queued, so it is all here; no limit for
+    // it, since a move between streams must not be torn apart.
     for (const auto& stream : bound) {
         stream->listed.store(false);
         take_records(stream, SIZE_MAX, round, bytes);
@@ -121,7 +123,8 @@ CommitQueue::Round CommitQueue::gather() {
     for (std::size_t i = 0; i < dirty.size(); ++i) {
         if (bytes >= round_bytes_max_) {
             const std::lock_guard lock(mutex_);
-            dirty_.insert(dirty_.begin(), dirty.begin() + static_cast<std::ptrdiff_t>(i), dirty.end());
+            dirty_.insert(dirty_.begin(), dirty.begin() + static_cast<std::ptrdiff_t>(i),
+                          dirty.end());
             break;
         }
         // Cleared before the look, set again by the next append after it.
@@ -131,9 +134,10 @@ CommitQueue::Round CommitQueue::gather() {
     return round;
 }
 
-void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::size_t bytes_max, Round& round,
-                               std::size_t& bytes) {
-    if (std::find(round.streams.begin(), round.streams.end(), stream) != round.streams.end()) return;
+void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::size_t bytes_max,
+                               Round& round, std::size_t& bytes) {
+    if (std::find(round.streams.begin(), round.streams.end(), stream) != round.streams.end())
+        return;
     std::optional<spool::StreamPart> part = stream->collect(bytes_max);
     if (!part) return;
     for (const base::ByteSpan span : part->bytes) bytes += span.size();
@@ -155,7 +159,8 @@ void CommitQueue::commit_round() {
         case spool::CommitResult::no_space:
             if (!full_ && round_bytes_max_ == base::limits::chunk_bytes) {
                 full_ = true;
-                listener_.space_changed(true, "the disk of the spool is full; messages wait until there is room");
+                listener_.space_changed(
+                    true, "the disk of the spool is full; messages wait until there is room");
             }
             // Little fits where much does not; and where even that fails, what was written on the
             // way (a checkpoint) may be all that keeps finished segments from going.
@@ -197,9 +202,9 @@ void CommitQueue::complete(const Round& round) {
 void CommitQueue::give_back(Round&& round) {
     // A full disk refuses records; settlements are what makes room, so they are tried on their own.
     bool changes_stored = false;
-    const bool bound_records = std::any_of(round.streams.begin(), round.streams.end(), [](const auto& stream) {
-        return stream->config().kind == spool::StreamKind::dead;
-    });
+    const bool bound_records = std::any_of(
+        round.streams.begin(), round.streams.end(),
+        [](const auto& stream) { return stream->config().kind == spool::StreamKind::dead; });
     if (!round.batch.changes.empty() && !round.batch.parts.empty()) {
         spool::Batch changes;
         changes.changes = round.batch.changes;
@@ -228,7 +233,8 @@ void CommitQueue::give_back(Round&& round) {
     for (const auto& stream : round.streams) {
         if (changes_stored && stream->config().kind == spool::StreamKind::dead) continue;
         if (!stream->listed.exchange(true)) dirty_.push_back(stream);
-        if (!changes_stored && stream->config().kind == spool::StreamKind::dead) bound_.push_back(stream);
+        if (!changes_stored && stream->config().kind == spool::StreamKind::dead)
+            bound_.push_back(stream);
     }
     if (!changes_stored) {
         changes_.insert(changes_.begin(), std::make_move_iterator(round.batch.changes.begin()),

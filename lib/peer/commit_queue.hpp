@@ -3,8 +3,8 @@
 /// Gathers what has to be stored from all streams and the engine, and commits it as one batch: one
 /// write, one sync, receipts completed in order, while the next batch gathers.
 ///
-/// Committing is a role, not a thread: the committer thread takes it when work waits, and a caller that
-/// waits for durability takes it itself when it is free, which saves two wake-ups.
+/// Committing is a role, not a thread: the committer thread takes it when work waits, and a caller
+/// that waits for durability takes it itself when it is free, which saves two wake-ups.
 ///
 /// Threads: any. Lock order: commit role, then the queue's lock, then a stream's lock.
 
@@ -27,7 +27,8 @@ class CommitListener {
 public:
     virtual ~CommitListener() = default;
     /// Streams may have new handable records; state changes up to `ticket` are as durable as asked.
-    virtual void committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) = 0;
+    virtual void committed(const std::vector<std::shared_ptr<OutStream>>& streams,
+                           std::uint64_t ticket) = 0;
     /// Storing failed for good.
     virtual void commit_failed(ErrorCode code, const std::string& text) = 0;
     /// The disk is full (true), or has room again (false).
@@ -40,24 +41,25 @@ public:
 
     /// The stream has pending records; called once per round (OutStream::listed).
     void add_stream(const std::shared_ptr<OutStream>& stream);
-    /// Queues changes of state to be stored with the next batch, at the latest after settlement_delay_max
-    /// (at once when `urgent`); `streams` have records that belong into the same batch. Returns the ticket
-    /// that committed() reports when they are stored.
+    /// Queues changes of state to be stored with the next batch, at the latest after
+    /// settlement_delay_max (at once when `urgent`); `streams` have records that belong into the
+    /// same batch. Returns the ticket that committed() reports when they are stored.
     std::uint64_t add_changes(std::vector<spool::StateChange> changes,
                               std::vector<std::shared_ptr<OutStream>> streams, bool urgent);
 
-    /// Commits what is pending, in this thread, if the role is free. False when somebody else has it.
+    /// Commits what is pending, in this thread, if the role is free. False when somebody else has
+    /// it.
     bool try_commit();
-    /// Commits what is pending, in this thread, after whoever does so now: what was queued before the call
-    /// is stored when it returns, unless storing failed.
+    /// Commits what is pending, in this thread, after whoever does so now: what was queued before
+    /// the call is stored when it returns, unless storing failed.
     void commit();
     /// The committer thread: commits whenever something is due, until stop(); then once more.
     void run();
     void stop();
     /// True when nothing waits to be stored.
     [[nodiscard]] bool idle();
-    /// When run() would commit next: now for records, later for changes alone; kNever when idle. For the
-    /// simulator, which has no threads.
+    /// When run() would commit next: now for records, later for changes alone; kNever when idle.
+    /// For the simulator, which has no threads.
     [[nodiscard]] base::Time due();
 
 private:
@@ -81,20 +83,21 @@ private:
     CommitListener& listener_;
 
     std::mutex role_;
-    bool failed_ = false;          ///< guarded by role_
-    bool full_ = false;            ///< guarded by role_
+    bool failed_ = false;  ///< guarded by role_
+    bool full_ = false;    ///< guarded by role_
     /// Guarded by role_. Small after a full disk, twice as much after each success.
     std::size_t round_bytes_max_ = base::limits::commit_bytes_max;
-    base::Time last_sync_{};       ///< guarded by role_
+    base::Time last_sync_{};  ///< guarded by role_
 
     std::mutex mutex_;
     std::condition_variable wanted_;
     std::vector<std::shared_ptr<OutStream>> dirty_;
-    std::vector<std::shared_ptr<OutStream>> bound_;  ///< whose records must lie in the batch of changes_
+    std::vector<std::shared_ptr<OutStream>>
+        bound_;  ///< whose records must lie in the batch of changes_
     std::vector<spool::StateChange> changes_;
     std::uint64_t next_ticket_ = 1;
     base::Time changes_due_ = base::kNever;
-    base::Time retry_at_{};        ///< after a full disk
+    base::Time retry_at_{};  ///< after a full disk
     bool stopping_ = false;
     bool sleeping_ = false;
 };

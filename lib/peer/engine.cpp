@@ -8,8 +8,8 @@
 namespace peermq::detail {
 namespace {
 
-/// Slow checks (leases, readiness, silent links) run when one of them is due, but no more often than this,
-/// and this often while there is anything to check.
+/// Slow checks (leases, readiness, silent links) run when one of them is due, but no more often
+/// than this, and this often while there is anything to check.
 constexpr auto kTickInterval = std::chrono::milliseconds(10);
 constexpr auto kIdleTickInterval = std::chrono::milliseconds(250);
 
@@ -20,7 +20,8 @@ void Notifications::stream_advanced(const std::shared_ptr<OutStream>& stream) {
     advanced_.push_back(stream);
 }
 
-void Notifications::committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) {
+void Notifications::committed(const std::vector<std::shared_ptr<OutStream>>& streams,
+                              std::uint64_t ticket) {
     const std::lock_guard lock(mutex_);
     advanced_.insert(advanced_.end(), streams.begin(), streams.end());
     ticket_ = std::max(ticket_, ticket);
@@ -31,8 +32,8 @@ void Notifications::pull_wants_flush(const std::shared_ptr<InStream>& stream) {
     pulls_.push_back(stream);
 }
 
-Engine::Engine(EngineOptions options, base::Random& random, net::Transport& transport, spool::Spool* spool,
-               CommitQueue* commits, EventSink& events)
+Engine::Engine(EngineOptions options, base::Random& random, net::Transport& transport,
+               spool::Spool* spool, CommitQueue* commits, EventSink& events)
     : options_(std::move(options)),
       random_(random),
       transport_(transport),
@@ -107,7 +108,8 @@ void Engine::step() {
 
 base::Time Engine::next_deadline() const {
     base::Time deadline = tick_at_;
-    for (const auto& [channel, link] : links_) deadline = std::min(deadline, link->machine.next_deadline());
+    for (const auto& [channel, link] : links_)
+        deadline = std::min(deadline, link->machine.next_deadline());
     for (const auto& [stream, producer] : producers_) {
         deadline = std::min(deadline, producer->group.next_deadline());
     }
@@ -146,7 +148,8 @@ void Engine::begin_close() {
 bool Engine::drained() {
     if (!awaiting_store_.empty()) return false;
     return std::all_of(consumers_.begin(), consumers_.end(), [](const auto& consumer) {
-        return consumer->stream->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); });
+        return consumer->stream->with_inbox(
+            [](const delivery::Inbox& inbox) { return inbox.drained(); });
     });
 }
 
@@ -168,7 +171,8 @@ const delivery::Group& Engine::group(const OutStream& stream) const {
 void Engine::check_invariants() const {
     for (const auto& [stream, producer] : producers_) producer->group.check_invariants();
     for (const auto& consumer : consumers_) {
-        consumer->stream->with_inbox([](const delivery::Inbox& inbox) { inbox.check_invariants(); });
+        consumer->stream->with_inbox(
+            [](const delivery::Inbox& inbox) { inbox.check_invariants(); });
     }
 }
 
@@ -200,7 +204,8 @@ PushStats Engine::push_stats(const OutStream& stream) {
     stats.bytes = unsettled_bytes(*producer);
     if (group.oldest_unsettled != 0) {
         const base::WallTime enqueued = enqueued_at(*producer, group.oldest_unsettled);
-        if (enqueued != base::WallTime{}) stats.oldest_age = std::max(wall_now_ - enqueued, base::Duration{});
+        if (enqueued != base::WallTime{})
+            stats.oldest_age = std::max(wall_now_ - enqueued, base::Duration{});
     }
     return stats;
 }

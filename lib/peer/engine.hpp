@@ -3,12 +3,13 @@
 /// The peer without sockets, threads and clock: links, sessions, groups and inboxes put together.
 ///
 /// Frames come in through net::TransportEvents, leave through net::Transport; records come from
-/// OutStreams, state changes go to the CommitQueue; what arrives goes to InStreams. The simulator runs
-/// this very code over a model of the network and the disk.
+/// OutStreams, state changes go to the CommitQueue; what arrives goes to InStreams. The simulator
+/// runs this very code over a model of the network and the disk.
 ///
-/// Invariants it keeps between its parts: a record is handed to a Group only when it is as durable as
-/// its level asks; a settlement is confirmed to a consumer only when it is stored; a message that failed
-/// is handed out again only when that is stored; every frame of a link carries the receiver's nonce.
+/// Invariants it keeps between its parts: a record is handed to a Group only when it is as durable
+/// as its level asks; a settlement is confirmed to a consumer only when it is stored; a message
+/// that failed is handed out again only when that is stored; every frame of a link carries the
+/// receiver's nonce.
 ///
 /// Threads: the owner role for everything but the Notifications, which any thread may give.
 
@@ -74,9 +75,12 @@ private:
 
 /// Streams in an order that a run repeats, which addresses are not.
 struct StreamOrder {
-    bool operator()(const OutStream* a, const OutStream* b) const noexcept { return a->config().id < b->config().id; }
+    bool operator()(const OutStream* a, const OutStream* b) const noexcept {
+        return a->config().id < b->config().id;
+    }
     template <typename Second>
-    bool operator()(const std::pair<const OutStream*, Second>& a, const std::pair<const OutStream*, Second>& b) const {
+    bool operator()(const std::pair<const OutStream*, Second>& a,
+                    const std::pair<const OutStream*, Second>& b) const {
         return a.first != b.first ? (*this)(a.first, b.first) : a.second < b.second;
     }
 };
@@ -89,8 +93,8 @@ struct LinkState;
 class Engine final : public net::TransportEvents {
 public:
     /// `spool` and `commits` are null for a peer in memory.
-    Engine(EngineOptions options, base::Random& random, net::Transport& transport, spool::Spool* spool,
-           CommitQueue* commits, EventSink& events);
+    Engine(EngineOptions options, base::Random& random, net::Transport& transport,
+           spool::Spool* spool, CommitQueue* commits, EventSink& events);
     ~Engine() override;
 
     /// Time of all that follows until the next call.
@@ -110,7 +114,8 @@ public:
     std::uint64_t drop_oldest(const OutStream& stream, std::uint64_t bytes);
 
     [[nodiscard]] Notifications& notifications() noexcept { return notifications_; }
-    /// Does all that can be done now: what was notified, what is due, what can be handed out and sent.
+    /// Does all that can be done now: what was notified, what is due, what can be handed out and
+    /// sent.
     void step();
     [[nodiscard]] base::Time next_deadline() const;
     /// Messages handed out so far.
@@ -137,7 +142,8 @@ public:
     void opened(net::ChannelId channel, net::TargetId target, std::string_view remote) override;
     void received(net::ChannelId channel, net::Received frame) override;
     void lost(net::ChannelId channel, net::LossReason reason, std::string_view text) override;
-    void attempt_failed(net::TargetId target, net::LossReason reason, std::string_view text) override;
+    void attempt_failed(net::TargetId target, net::LossReason reason,
+                        std::string_view text) override;
     void process_ended(std::uint64_t watch) override;
 
 private:
@@ -176,8 +182,9 @@ private:
     void send_assignments(Producer& producer, std::vector<delivery::Assignment>& assignments);
     void send_batch(LinkState& link, std::uint32_t handle, Producer& producer,
                     const std::vector<delivery::Assignment>& assignments);
-    void send_fragments(LinkState& link, std::uint32_t handle, const delivery::Assignment& assignment,
-                        base::Epoch epoch, base::ByteSpan record, const std::shared_ptr<const void>& pin);
+    void send_fragments(LinkState& link, std::uint32_t handle,
+                        const delivery::Assignment& assignment, base::Epoch epoch,
+                        base::ByteSpan record, const std::shared_ptr<const void>& pin);
     void store_facts(Producer& producer);
     bool move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead);
     void limit_dead_letters(Producer& producer);
@@ -201,7 +208,8 @@ private:
     void producer_ended(const base::PeerId& peer);
     void on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer);
     void on_unoffer(LinkState& link, std::uint32_t handle);
-    void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch, const net::Received& received);
+    void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch,
+                  const net::Received& received);
     void on_fragment(LinkState& link, std::uint32_t handle, const wire::Fragment& fragment);
     void on_confirm(LinkState& link, std::uint32_t handle, const wire::Confirm& confirm);
     void flush_pull(Consumer& consumer);
@@ -224,19 +232,19 @@ private:
     std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;
     std::map<base::SessionId, std::unique_ptr<Session>> sessions_;
     std::map<net::TargetId, base::SessionId> target_sessions_;
-    std::deque<Producer*> active_;        ///< may have something to hand out
+    std::deque<Producer*> active_;  ///< may have something to hand out
     struct Stored {
         std::uint64_t ticket;
         std::function<void()> action;
     };
-    std::deque<Stored> awaiting_store_;   ///< by ticket
+    std::deque<Stored> awaiting_store_;  ///< by ticket
     std::vector<net::ChannelId> closed_links_;
-    std::uint64_t next_id_ = 1;           ///< consumers, sources, watches
+    std::uint64_t next_id_ = 1;  ///< consumers, sources, watches
     std::uint64_t handed_out_ = 0;
     std::uint64_t rejected_links_ = 0;
     std::uint64_t protocol_errors_ = 0;
-    base::Time tick_after_{};             ///< no tick before
-    base::Time tick_at_{};                ///< one by then
+    base::Time tick_after_{};  ///< no tick before
+    base::Time tick_at_{};     ///< one by then
     bool closing_ = false;
 };
 

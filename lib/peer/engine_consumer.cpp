@@ -30,7 +30,8 @@ delivery::RefuseReason to_delivery(wire::RefuseReason reason) {
     return delivery::RefuseReason::unknown;
 }
 
-delivery::Arrival arrival_of(const wire::BatchRun& run, const base::Epoch& epoch, std::uint32_t lease_epoch) {
+delivery::Arrival arrival_of(const wire::BatchRun& run, const base::Epoch& epoch,
+                             std::uint32_t lease_epoch) {
     delivery::Arrival arrival;
     arrival.epoch = epoch;
     arrival.run = run.run;
@@ -41,7 +42,8 @@ delivery::Arrival arrival_of(const wire::BatchRun& run, const base::Epoch& epoch
     return arrival;
 }
 
-/// Splits `all` into frames of at most runs_per_frame_max entries; calls `emit(part, is_last)`, at least once.
+/// Splits `all` into frames of at most runs_per_frame_max entries; calls `emit(part, is_last)`, at
+/// least once.
 template <typename Entry, typename Emit>
 void in_frames(const std::vector<Entry>& all, Emit&& emit) {
     std::size_t begin = 0;
@@ -76,18 +78,24 @@ void Engine::release_stopped_pulls() {
     std::erase_if(consumers_, [&](const std::unique_ptr<Consumer>& consumer) {
         const InStream* stream = consumer->stream.get();
         if (!stream->stopped() || closing_) return false;
-        if (!consumer->stream->with_inbox([](const delivery::Inbox& inbox) { return inbox.drained(); })) return false;
+        if (!consumer->stream->with_inbox(
+                [](const delivery::Inbox& inbox) { return inbox.drained(); }))
+            return false;
         // A producer that may come back has to hear of it.
-        const bool all_hear = std::all_of(consumer->sources.begin(), consumer->sources.end(),
-                                          [](const auto& entry) { return entry.second.first->link != nullptr; });
+        const bool all_hear = std::all_of(
+            consumer->sources.begin(), consumer->sources.end(),
+            [](const auto& entry) { return entry.second.first->link != nullptr; });
         if (!all_hear) return false;
         for (const auto& [channel, link] : links_) {
             if (!link->up()) continue;
             send(*link, 0, wire::Unwant{consumer->want});
-            std::erase_if(link->incoming, [&](const auto& entry) { return entry.second.consumer == consumer.get(); });
+            std::erase_if(link->incoming, [&](const auto& entry) {
+                return entry.second.consumer == consumer.get();
+            });
         }
         for (const auto& [id, session] : sessions_) {
-            std::erase_if(session->sources, [&](const auto& entry) { return entry.second.stream == stream; });
+            std::erase_if(session->sources,
+                          [&](const auto& entry) { return entry.second.stream == stream; });
         }
         return true;
     });
@@ -98,8 +106,9 @@ void Engine::send_wants(LinkState& link, const Consumer& consumer) {
 }
 
 void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer) {
-    const auto found = std::find_if(consumers_.begin(), consumers_.end(),
-                                    [&](const auto& consumer) { return consumer->want == offer.want; });
+    const auto found = std::find_if(
+        consumers_.begin(), consumers_.end(),
+        [&](const auto& consumer) { return consumer->want == offer.want; });
     if (found == consumers_.end()) return;  // no longer wanted
     Consumer& consumer = **found;
     if (consumer.stream->single_producer()) {
@@ -108,8 +117,10 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
             // It must not count us among its consumers; wanted again when the first one has gone.
             send(link, 0, wire::Unwant{consumer.want});
             ++rejected_links_;
-            events_.emit({EventKind::peer_rejected, link.session->peer.hex(), consumer.stream->queue(), 1,
-                          "second producer of \"" + consumer.stream->queue() + "\" refused: single_producer is set"});
+            events_.emit({EventKind::peer_rejected, link.session->peer.hex(),
+                          consumer.stream->queue(), 1,
+                          "second producer of \"" + consumer.stream->queue() +
+                              "\" refused: single_producer is set"});
             return;
         }
     }
@@ -122,7 +133,8 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
     link.incoming[handle] = std::move(incoming);
     consumer.sources[source.id] = {link.session, handle};
     consumer.stream->with_inbox([&](delivery::Inbox& inbox) {
-        inbox.source_up(source.id, offer.stream, offer.level != wire::Level::memory, offer.ready, now_);
+        inbox.source_up(source.id, offer.stream, offer.level != wire::Level::memory, offer.ready,
+                        now_);
         inbox.source_heard(source.id, now_);
     });
     flush_pull(consumer);
@@ -146,7 +158,8 @@ void Engine::on_unoffer(LinkState& link, std::uint32_t handle) {
     link.incoming.erase(it);
 }
 
-void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch, const net::Received& received) {
+void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch,
+                      const net::Received& received) {
     const auto it = link.incoming.find(handle);
     if (it == link.incoming.end()) return;  // we have stopped pulling
     Incoming& incoming = it->second;
@@ -160,22 +173,25 @@ void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& 
     content->stream = incoming.stream;
     std::uint64_t count = 0;
     for (const wire::BatchRun& run : batch.runs) count += run.run.count();
-    if (count > batch.records.size() / record::kHeaderBytes) return protocol_error(link, "BATCH names more records than it has");
+    if (count > batch.records.size() / record::kHeaderBytes)
+        return protocol_error(link, "BATCH names more records than it has");
     content->offsets.reserve(count + 1);
     content->offsets.push_back(0);
     std::size_t offset = 0;
     for (const wire::BatchRun& run : batch.runs) {
         for (base::Seq seq = run.run.first; seq <= run.run.last; ++seq) {
-            const record::Decoded decoded =
-                record::decode(batch.records.subspan(offset), incoming.seed, options_.message_bytes_max);
+            const record::Decoded decoded = record::decode(
+                batch.records.subspan(offset), incoming.seed, options_.message_bytes_max);
             if (!decoded.ok() || decoded.record.seq != seq) {
-                return protocol_error(link, "BATCH with a damaged record: " + std::string(to_string(decoded.error)));
+                return protocol_error(
+                    link, "BATCH with a damaged record: " + std::string(to_string(decoded.error)));
             }
             offset += decoded.bytes;
             content->offsets.push_back(static_cast<std::uint32_t>(offset));
         }
     }
-    if (offset != batch.records.size()) return protocol_error(link, "BATCH with bytes behind its records");
+    if (offset != batch.records.size())
+        return protocol_error(link, "BATCH with bytes behind its records");
     const bool within = incoming.consumer->stream->with_inbox([&](delivery::Inbox& inbox) {
         std::uint32_t index = 0;
         for (const wire::BatchRun& run : batch.runs) {
@@ -199,7 +215,8 @@ void Engine::on_fragment(LinkState& link, std::uint32_t handle, const wire::Frag
     Incoming& incoming = it->second;
     if (fragment.total > options_.message_bytes_max) {
         return reject(link, wire::RejectCode::limit,
-                      "message of " + std::to_string(fragment.total) + " bytes exceeds message_bytes_max of " +
+                      "message of " + std::to_string(fragment.total) +
+                          " bytes exceeds message_bytes_max of " +
                           std::to_string(options_.message_bytes_max) + " here");
     }
     if (fragment.offset == 0) {
@@ -207,11 +224,14 @@ void Engine::on_fragment(LinkState& link, std::uint32_t handle, const wire::Frag
         incoming.fragments_seq = fragment.run.run.first;
         incoming.fragments_total = fragment.total;
     }
-    if (fragment.run.run.first != incoming.fragments_seq || fragment.total != incoming.fragments_total ||
-        fragment.offset != incoming.fragments.size() || fragment.offset + fragment.bytes.size() > fragment.total) {
+    if (fragment.run.run.first != incoming.fragments_seq ||
+        fragment.total != incoming.fragments_total ||
+        fragment.offset != incoming.fragments.size() ||
+        fragment.offset + fragment.bytes.size() > fragment.total) {
         return protocol_error(link, "FRAGMENT out of order");
     }
-    incoming.fragments.insert(incoming.fragments.end(), fragment.bytes.begin(), fragment.bytes.end());
+    incoming.fragments.insert(incoming.fragments.end(), fragment.bytes.begin(),
+                              fragment.bytes.end());
     if (incoming.fragments.size() < fragment.total) return;
     auto whole = std::make_shared<const std::vector<std::byte>>(std::move(incoming.fragments));
     incoming.fragments = {};
@@ -230,17 +250,21 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
     if (it == link.incoming.end()) return;
     const Incoming& incoming = it->second;
     std::vector<delivery::RefusedRun> refused;
-    for (const wire::RefusedRun& run : confirm.refused) refused.push_back({run.run, to_delivery(run.reason)});
+    for (const wire::RefusedRun& run : confirm.refused)
+        refused.push_back({run.run, to_delivery(run.reason)});
     const std::shared_ptr<InStream> stream = incoming.consumer->stream;
     const auto told = stream->with_inbox([&](delivery::Inbox& inbox) {
         return inbox.confirmed(incoming.source, confirm.number, refused);
     });
     for (const delivery::RefusedSettlement& late : told) {
-        events_.emit({EventKind::ack_refused, link.session->peer.hex(), stream->queue(), late.run.count(),
-                      "settlement of " + std::to_string(late.run.count()) + " message(s) of \"" + stream->queue() +
-                          "\" from sequence " + std::to_string(late.run.first) + " came too late"});
+        events_.emit({EventKind::ack_refused, link.session->peer.hex(), stream->queue(),
+                      late.run.count(),
+                      "settlement of " + std::to_string(late.run.count()) + " message(s) of \"" +
+                          stream->queue() + "\" from sequence " + std::to_string(late.run.first) +
+                          " came too late"});
         for (base::Seq seq = late.run.first; seq <= late.run.last; ++seq) {
-            events_.refused(stream, incoming.stream.hex() + "-" + std::to_string(late.epoch.counter) + "-" +
+            events_.refused(stream, incoming.stream.hex() + "-" +
+                                        std::to_string(late.epoch.counter) + "-" +
                                         std::to_string(seq));
         }
     }
@@ -248,10 +272,11 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
 }
 
 void Engine::flush_pull(Consumer& consumer) {
-    const delivery::InboxActions actions =
-        consumer.stream->with_inbox([&](delivery::Inbox& inbox) { return inbox.take_actions(now_); });
+    const delivery::InboxActions actions = consumer.stream->with_inbox(
+        [&](delivery::Inbox& inbox) { return inbox.take_actions(now_); });
     if (actions.empty()) return;
-    // Actions of a source whose link is lost are not sent: what they say is said again by the next HELD.
+    // Actions of a source whose link is lost are not sent: what they say is said again by the next
+    // HELD.
     const auto to = [&](delivery::SourceId source, auto&& use) {
         const auto it = consumer.sources.find(source);
         if (it == consumer.sources.end() || it->second.first->link == nullptr) return;
@@ -270,7 +295,8 @@ void Engine::flush_pull(Consumer& consumer) {
     }
     const auto grant = [&](const delivery::InboxActions::Grant& window) {
         to(window.source, [&](LinkState& link, std::uint32_t handle) {
-            send(link, handle, wire::Grant{window.number, window.messages, window.bytes, window.concurrency});
+            send(link, handle,
+                 wire::Grant{window.number, window.messages, window.bytes, window.concurrency});
             link.machine.set_eager(true);
         });
     };
@@ -279,9 +305,11 @@ void Engine::flush_pull(Consumer& consumer) {
         to(settle.source, [&](LinkState& link, std::uint32_t handle) {
             std::vector<wire::SettleEntry> entries;
             for (const delivery::SettleEntry& entry : settle.entries) {
-                wire::SettleEntry out{to_wire(entry.kind), entry.run, entry.lease, wire::kDefaultDelay, entry.reason};
+                wire::SettleEntry out{to_wire(entry.kind), entry.run, entry.lease,
+                                      wire::kDefaultDelay, entry.reason};
                 if (entry.delay) {
-                    const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*entry.delay).count();
+                    const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*entry.delay)
+                                           .count();
                     out.delay_ms = static_cast<std::uint32_t>(
                         std::clamp<std::int64_t>(delay, 0, std::int64_t{wire::kDefaultDelay} - 1));
                 }
@@ -289,7 +317,9 @@ void Engine::flush_pull(Consumer& consumer) {
             }
             in_frames(entries, [&](std::vector<wire::SettleEntry> part, bool last) {
                 // Only the last part carries the number: it is confirmed when all of it is.
-                send(link, handle, wire::Settle{last ? settle.number : settle.number - 1, settle.confirmed, std::move(part)});
+                send(link, handle,
+                     wire::Settle{last ? settle.number : settle.number - 1, settle.confirmed,
+                                  std::move(part)});
             });
         });
     }

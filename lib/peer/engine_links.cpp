@@ -9,10 +9,11 @@
 namespace peermq::detail {
 namespace {
 
-/// Control frames that the transport does not take wait here; a peer that lets so many pile up is gone.
+/// Control frames that the transport does not take wait here; a peer that lets so many pile up is
+/// gone.
 constexpr std::size_t kPendingBytesMax = 32 * base::limits::kMiB;
-/// A session whose link is lost is kept this long beyond the resume grace: its late settlements still
-/// find their leases.
+/// A session whose link is lost is kept this long beyond the resume grace: its late settlements
+/// still find their leases.
 constexpr auto kSessionKept = 2 * base::limits::lease_duration;
 
 template <typename... Handlers>
@@ -29,7 +30,8 @@ void Engine::opened(net::ChannelId channel, net::TargetId target, std::string_vi
         transport_.close(channel);
         return;
     }
-    auto link = std::make_unique<LinkState>(channel, target, std::string(remote), options_.link, now_);
+    auto link = std::make_unique<LinkState>(channel, target, std::string(remote), options_.link,
+                                            now_);
     link->nonce = random_.next() | 1;  // never 0, which means "not known yet"
     LinkState& added = *link;
     links_.emplace(channel, std::move(link));
@@ -56,27 +58,32 @@ void Engine::received(net::ChannelId channel, net::Received frame) {
     const auto it = links_.find(channel);
     if (it == links_.end() || it->second->closed) return;
     LinkState& link = *it->second;
-    const wire::DecodedFrame decoded =
-        frame.two_parts ? wire::decode_parts(frame.head, frame.records) : wire::decode(frame.head);
+    const wire::DecodedFrame decoded = frame.two_parts
+                                           ? wire::decode_parts(frame.head, frame.records)
+                                           : wire::decode(frame.head);
     if (!decoded.ok()) {
         if (!link.greeted) {
             return reject(link, wire::RejectCode::protocol,
-                          "first frame is not a HELLO of peermq (" + std::string(to_string(decoded.error)) + ")");
+                          "first frame is not a HELLO of peermq (" +
+                              std::string(to_string(decoded.error)) + ")");
         }
         return protocol_error(link, "unreadable frame: " + std::string(to_string(decoded.error)));
     }
-    if (const auto* hello = std::get_if<wire::Hello>(&decoded.frame.body)) return on_hello(link, *hello);
+    if (const auto* hello = std::get_if<wire::Hello>(&decoded.frame.body))
+        return on_hello(link, *hello);
     if (const auto* refusal = std::get_if<wire::Reject>(&decoded.frame.body)) {
-        if (refusal->code != wire::RejectCode::duplicate && refusal->code != wire::RejectCode::closing) {
+        if (refusal->code != wire::RejectCode::duplicate &&
+            refusal->code != wire::RejectCode::closing) {
             ++rejected_links_;
-            events_.emit({EventKind::peer_rejected, link.greeted ? link.hello.peer.hex() : "", "", 1,
-                          link.remote + " refuses us: " + refusal->text});
+            events_.emit({EventKind::peer_rejected, link.greeted ? link.hello.peer.hex() : "", "",
+                          1, link.remote + " refuses us: " + refusal->text});
         }
         return close_link(link, "refused by the other side: " + refusal->text);
     }
     if (!link.greeted) return reject(link, wire::RejectCode::protocol, "frame before HELLO");
     // A frame meant for an earlier connection or another peer.
-    if (decoded.frame.header.nonce != link.nonce) return protocol_error(link, "frame with a foreign session nonce");
+    if (decoded.frame.header.nonce != link.nonce)
+        return protocol_error(link, "frame with a foreign session nonce");
     if (link.session == nullptr) {
         attach(link);
         if (!link.up()) return;
@@ -93,7 +100,8 @@ void Engine::received(net::ChannelId channel, net::Received frame) {
 
 void Engine::on_hello(LinkState& link, const wire::Hello& hello) {
     if (link.greeted) return protocol_error(link, "second HELLO");
-    if (hello.version_max < wire::kProtocolVersionMin || hello.version_min > wire::kProtocolVersion) {
+    if (hello.version_max < wire::kProtocolVersionMin ||
+        hello.version_min > wire::kProtocolVersion) {
         return reject(link, wire::RejectCode::version,
                       "protocol versions " + std::to_string(hello.version_min) + " to " +
                           std::to_string(hello.version_max) + " offered, " +
@@ -111,7 +119,8 @@ void Engine::on_hello(LinkState& link, const wire::Hello& hello) {
     link.peer_nonce = hello.nonce;
     link.machine.established(hello.window_bytes, now_);
     if (link.target == 0) {
-        // The other side decides which of several links it keeps: ours counts from its next frame on.
+        // The other side decides which of several links it keeps: ours counts from its next frame
+        // on.
         send(link, 0, make_hello(link));
     } else {
         attach(link);
@@ -137,7 +146,8 @@ void Engine::attach(LinkState& link) {
     if (LinkState* old = session.link; old != nullptr) {
         const bool old_lives = old->machine.state() == delivery::Link::State::up;
         const bool ours = link.target != 0;
-        // Of two links dialled from both ends, both sides keep the one dialled by the smaller session.
+        // Of two links dialled from both ends, both sides keep the one dialled by the smaller
+        // session.
         const bool crossed = ours != (old->target != 0);
         const bool preferred = ours == (options_.session < hello.session);
         if (old_lives && (crossed ? !preferred : ours)) {
@@ -154,9 +164,11 @@ void Engine::attach(LinkState& link) {
     if (session.watch == 0 && hello.host.pid != 0 && hello.host.boot_id == host.boot_id &&
         hello.host.pid_namespace == host.pid_namespace && hello.host.pid != host.pid) {
         const std::uint64_t watch = next_id_++;
-        if (transport_.watch_process(watch, hello.host.pid, hello.host.start_time)) session.watch = watch;
+        if (transport_.watch_process(watch, hello.host.pid, hello.host.start_time))
+            session.watch = watch;
     }
-    events_.emit({EventKind::peer_up, session.peer.hex(), "", 1, "link to " + link.remote + " is up"});
+    events_.emit(
+        {EventKind::peer_up, session.peer.hex(), "", 1, "link to " + link.remote + " is up"});
     // At once, so that the other side knows its link is the one that counts.
     if (const std::uint64_t token = link.machine.ping_due(now_)) {
         send(link, 0, wire::Ping{token, link.machine.received_bytes()});
@@ -179,7 +191,8 @@ void Engine::detach(LinkState& link) {
         wake(*producer);
     }
     for (const auto& [id, source] : session->sources) {
-        source.stream->with_inbox([&](delivery::Inbox& inbox) { inbox.source_down(source.id, false, now_); });
+        source.stream->with_inbox(
+            [&](delivery::Inbox& inbox) { inbox.source_down(source.id, false, now_); });
     }
 }
 
@@ -195,7 +208,8 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         pump(*producer);
     }
     for (const auto& [id, source] : session.sources) {
-        source.stream->with_inbox([&](delivery::Inbox& inbox) { inbox.source_down(source.id, true, now_); });
+        source.stream->with_inbox(
+            [&](delivery::Inbox& inbox) { inbox.source_down(source.id, true, now_); });
         for (const auto& consumer : consumers_) {
             if (consumer->stream.get() == source.stream) consumer->sources.erase(source.id);
         }
@@ -258,7 +272,8 @@ void Engine::attempt_failed(net::TargetId target, net::LossReason reason, std::s
     }
     events_.emit({EventKind::connect_failed, "", "", 1, std::string(text)});
     if (reason != net::LossReason::refused) return;
-    // Nobody listens there any more: the process that did, and that we had a session with, has ended.
+    // Nobody listens there any more: the process that did, and that we had a session with, has
+    // ended.
     const auto known = target_sessions_.find(target);
     if (known == target_sessions_.end()) return;
     const auto session = sessions_.find(known->second);
@@ -279,65 +294,69 @@ void Engine::process_ended(std::uint64_t watch) {
 
 void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Received& received) {
     const std::uint32_t handle = frame.header.stream;
-    const auto data = [&] { link.machine.received(received.head.size() + received.records.size()); };
+    const auto data = [&] {
+        link.machine.received(received.head.size() + received.records.size());
+    };
     const auto with_incoming = [&](auto&& use) {
         const auto it = link.incoming.find(handle);
         if (it == link.incoming.end()) return;  // we have stopped pulling: late frames are no error
-        it->second.consumer->stream->with_inbox([&](delivery::Inbox& inbox) { use(it->second.source, inbox); });
+        it->second.consumer->stream->with_inbox(
+            [&](delivery::Inbox& inbox) { use(it->second.source, inbox); });
         flush_pull(*it->second.consumer);
     };
-    std::visit(
-        Overloaded{
-            [&](const wire::Ping& ping) { on_ping(link, ping); },
-            [&](const wire::Pong& pong) { on_pong(link, pong); },
-            [&](const wire::Credit& credit) {
-                if (!link.machine.confirmed(credit.received_bytes, now_)) return protocol_error(link, "impossible CREDIT");
-                for (const auto& [ours, outgoing] : link.outgoing) wake(*outgoing.producer);
-            },
-            [&](const wire::Bye& bye) {
-                Session& session = *link.session;
-                end_session(session, false, bye.text.empty() ? "closed by the other side" : bye.text);
-            },
-            [&](const wire::Want& want) { on_want(link, want); },
-            [&](const wire::Unwant& unwant) { on_unwant(link, unwant); },
-            [&](const wire::Offer& offer) { on_offer(link, handle, offer); },
-            [&](const wire::Unoffer&) { on_unoffer(link, handle); },
-            [&](const wire::State& state) {
-                with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
-                    inbox.source_ready(source, state.ready);
-                });
-            },
-            [&](const wire::Grant& grant) { on_grant(link, handle, grant); },
-            [&](const wire::Granted& granted) {
-                with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
-                    inbox.granted(source, granted.number);
-                });
-            },
-            [&](const wire::Held& held) { on_held(link, handle, held); },
-            [&](const wire::Valid& valid) {
-                with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
-                    inbox.validated(source, valid.number, valid.revoked, valid.done, now_);
-                });
-            },
-            [&](const wire::Batch& batch) {
-                data();
-                on_batch(link, handle, batch, received);
-            },
-            [&](const wire::Fragment& fragment) {
-                data();
-                on_fragment(link, handle, fragment);
-            },
-            [&](const wire::Settle& settle) { on_settle(link, handle, settle); },
-            [&](const wire::Confirm& confirm) { on_confirm(link, handle, confirm); },
-            [&](const wire::Renew& renew) { on_renew(link, handle, renew); },
-            [&](const wire::Recall& recall) {
-                with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
-                    inbox.recall(source, recall.messages);
-                });
-            },
-            [](const auto&) {},  // Skipped; HELLO and REJECT are handled before
-        },
-        frame.body);
+    std::visit(Overloaded{
+                   [&](const wire::Ping& ping) { on_ping(link, ping); },
+                   [&](const wire::Pong& pong) { on_pong(link, pong); },
+                   [&](const wire::Credit& credit) {
+                       if (!link.machine.confirmed(credit.received_bytes, now_))
+                           return protocol_error(link, "impossible CREDIT");
+                       for (const auto& [ours, outgoing] : link.outgoing) wake(*outgoing.producer);
+                   },
+                   [&](const wire::Bye& bye) {
+                       Session& session = *link.session;
+                       end_session(session, false,
+                                   bye.text.empty() ? "closed by the other side" : bye.text);
+                   },
+                   [&](const wire::Want& want) { on_want(link, want); },
+                   [&](const wire::Unwant& unwant) { on_unwant(link, unwant); },
+                   [&](const wire::Offer& offer) { on_offer(link, handle, offer); },
+                   [&](const wire::Unoffer&) { on_unoffer(link, handle); },
+                   [&](const wire::State& state) {
+                       with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
+                           inbox.source_ready(source, state.ready);
+                       });
+                   },
+                   [&](const wire::Grant& grant) { on_grant(link, handle, grant); },
+                   [&](const wire::Granted& granted) {
+                       with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
+                           inbox.granted(source, granted.number);
+                       });
+                   },
+                   [&](const wire::Held& held) { on_held(link, handle, held); },
+                   [&](const wire::Valid& valid) {
+                       with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
+                           inbox.validated(source, valid.number, valid.revoked, valid.done, now_);
+                       });
+                   },
+                   [&](const wire::Batch& batch) {
+                       data();
+                       on_batch(link, handle, batch, received);
+                   },
+                   [&](const wire::Fragment& fragment) {
+                       data();
+                       on_fragment(link, handle, fragment);
+                   },
+                   [&](const wire::Settle& settle) { on_settle(link, handle, settle); },
+                   [&](const wire::Confirm& confirm) { on_confirm(link, handle, confirm); },
+                   [&](const wire::Renew& renew) { on_renew(link, handle, renew); },
+                   [&](const wire::Recall& recall) {
+                       with_incoming([&](delivery::SourceId source, delivery::Inbox& inbox) {
+                           inbox.recall(source, recall.messages);
+                       });
+                   },
+                   [](const auto&) {},  // Skipped; HELLO and REJECT are handled before
+               },
+               frame.body);
     if (!link.closed && link.machine.credit_due()) {
         link.machine.credit_sent();
         send(link, 0, wire::Credit{link.machine.received_bytes()});
@@ -345,15 +364,18 @@ void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Rece
 }
 
 void Engine::on_ping(LinkState& link, const wire::Ping& ping) {
-    if (!link.machine.confirmed(ping.received_bytes, now_)) return protocol_error(link, "impossible byte count in PING");
+    if (!link.machine.confirmed(ping.received_bytes, now_))
+        return protocol_error(link, "impossible byte count in PING");
     link.machine.credit_sent();
     send(link, 0, wire::Pong{ping.token, link.machine.received_bytes()});
 }
 
 void Engine::on_pong(LinkState& link, const wire::Pong& pong) {
-    if (!link.machine.confirmed(pong.received_bytes, now_)) return protocol_error(link, "impossible byte count in PONG");
+    if (!link.machine.confirmed(pong.received_bytes, now_))
+        return protocol_error(link, "impossible byte count in PONG");
     base::Time sent_at;
-    if (!link.machine.ponged(pong.token, now_, sent_at)) return protocol_error(link, "PONG without PING");
+    if (!link.machine.ponged(pong.token, now_, sent_at))
+        return protocol_error(link, "PONG without PING");
     note_heard(link, sent_at);
     for (const auto& [ours, outgoing] : link.outgoing) wake(*outgoing.producer);
 }
@@ -370,7 +392,8 @@ void Engine::send(LinkState& link, std::uint32_t handle, const wire::Body& body)
     PendingFrame frame;
     frame.head = std::move(bytes);
     // VALID and GRANTED speak of the batches that were sent before them, and must not overtake one.
-    const bool after_data = std::holds_alternative<wire::Valid>(body) || std::holds_alternative<wire::Granted>(body);
+    const bool after_data = std::holds_alternative<wire::Valid>(body) ||
+                            std::holds_alternative<wire::Granted>(body);
     frame.data = after_data;
     // All else goes before data that waits, behind control that waits.
     const auto place = after_data ? link.pending.end()
@@ -384,8 +407,9 @@ void Engine::send_data(LinkState& link, std::vector<std::byte> head, base::ByteS
                        std::shared_ptr<const void> pin) {
     link.machine.sent(head.size() + records.size());
     if (link.pending.empty()) {
-        const net::SendResult result = records.empty() ? transport_.send(link.channel, head)
-                                                       : transport_.send(link.channel, head, records, pin);
+        const net::SendResult result = records.empty()
+                                           ? transport_.send(link.channel, head)
+                                           : transport_.send(link.channel, head, records, pin);
         if (result != net::SendResult::full) return;
     }
     link.pending_bytes += head.size();
@@ -397,7 +421,8 @@ void Engine::flush_pending(LinkState& link) {
         const PendingFrame& frame = link.pending.front();
         const net::SendResult result = frame.records.empty()
                                            ? transport_.send(link.channel, frame.head)
-                                           : transport_.send(link.channel, frame.head, frame.records, frame.pin);
+                                           : transport_.send(link.channel, frame.head,
+                                                             frame.records, frame.pin);
         if (result == net::SendResult::full) return;
         link.pending_bytes -= frame.head.size();
         link.pending.pop_front();
@@ -423,7 +448,8 @@ void Engine::tick_links() {
             dead.push_back(link.get());
             continue;
         }
-        if (before != after && after == delivery::Link::State::suspect && link->session != nullptr) {
+        if (before != after && after == delivery::Link::State::suspect &&
+            link->session != nullptr) {
             events_.emit({EventKind::link_suspect, link->session->peer.hex(), "", 1,
                           "nothing heard from " + link->remote + " for 3 s"});
             for (const auto& [key, consumer] : link->session->consumes) {
@@ -440,12 +466,14 @@ void Engine::tick_links() {
         if (link->greeted) {
             close_link(*link, "nothing heard for 6 s");
         } else {
-            reject(*link, wire::RejectCode::hello_timeout, "no HELLO within 5 s: not a peer of ours");
+            reject(*link, wire::RejectCode::hello_timeout,
+                   "no HELLO within 5 s: not a peer of ours");
         }
     }
     std::vector<Session*> expired;
     for (const auto& [id, session] : sessions_) {
-        if (session->link == nullptr && now_ - session->lost_at > kSessionKept) expired.push_back(session.get());
+        if (session->link == nullptr && now_ - session->lost_at > kSessionKept)
+            expired.push_back(session.get());
     }
     for (Session* session : expired) end_session(*session, false, "it did not come back");
 }

@@ -15,8 +15,8 @@ constexpr std::size_t kQuantumBytes = 512 * base::limits::kKiB;
 /// How much is read back from the spool at a time, and how many such pieces are kept.
 constexpr std::size_t kReadBackBytes = 512 * base::limits::kKiB;
 constexpr std::size_t kReadBacksKept = 4;
-/// READY turns into IDLE only after this long without messages, so that a steady trickle does not make
-/// every consumer move its credit about.
+/// READY turns into IDLE only after this long without messages, so that a steady trickle does not
+/// make every consumer move its credit about.
 constexpr auto kIdleAfter = std::chrono::milliseconds(50);
 
 delivery::SettleKind to_delivery(wire::SettleKind kind) {
@@ -89,14 +89,16 @@ public:
         return link->machine.room();
     }
 
-    /// The chunk with `seq`, from memory or read back; nothing when it is damaged (then noted as lost).
+    /// The chunk with `seq`, from memory or read back; nothing when it is damaged (then noted as
+    /// lost).
     OutStream::Cached find(base::Seq seq) {
         if (OutStream::Cached cached = producer_.stream->chunk_of(seq); cached.chunk) return cached;
         for (const auto& chunk : producer_.read_back) {
             if (chunk->run().contains(seq)) return {chunk, chunk->run()};
         }
         if (engine_.spool_ == nullptr || !producer_.stream->stored()) return {};
-        spool::ReadResult read = engine_.spool_->read(producer_.stream->config().index, seq, kReadBackBytes);
+        spool::ReadResult read = engine_.spool_->read(producer_.stream->config().index, seq,
+                                                      kReadBackBytes);
         if (!read.lost.empty()) lost_.push_back(read.lost);
         if (read.run.empty() || read.run.first != seq) return {};
         auto chunk = std::make_shared<const Chunk>(std::move(read));
@@ -119,7 +121,12 @@ void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::Gr
     PEERMQ_ASSERT(find(*stream) == nullptr);
     options.durable = stream->stored();
     auto producer = std::make_unique<Producer>(
-        Producer{stream, delivery::Group(options, stream->config().epoch.counter, random_), dead_letters, {}, {}, {}});
+        Producer{stream,
+                 delivery::Group(options, stream->config().epoch.counter, random_),
+                 dead_letters,
+                 {},
+                 {},
+                 {}});
     Producer& added = *producer;
     producers_.emplace(stream.get(), std::move(producer));
     producers_by_name_[stream->config().name] = &added;
@@ -142,10 +149,13 @@ void Engine::recover_producer(const OutStream& stream, const spool::RecoveredStr
         settled = group.settled;
         mark = group.mark;
         for (const spool::RetryRecord& retry : group.retries) {
-            retries.push_back({retry.seq, {retry.nacks, retry.crashes, retry.suspicions, retry.due, retry.last_error}});
+            retries.push_back(
+                {retry.seq,
+                 {retry.nacks, retry.crashes, retry.suspicions, retry.due, retry.last_error}});
         }
     }
-    producer.group.recover(std::move(settled), recovered.end, mark, std::move(retries), now_, wall_now_);
+    producer.group.recover(std::move(settled), recovered.end, mark, std::move(retries), now_,
+                           wall_now_);
     wake(producer);
 }
 
@@ -159,7 +169,8 @@ void Engine::configure_producer(const OutStream& stream, delivery::GroupOptions 
 // --- consumers of our streams
 
 void Engine::on_want(LinkState& link, const wire::Want& want) {
-    if (link.wants.size() >= base::limits::streams_per_link_max) return protocol_error(link, "too many WANTs");
+    if (link.wants.size() >= base::limits::streams_per_link_max)
+        return protocol_error(link, "too many WANTs");
     if (want.kind != wire::StreamKind::queue) return;  // patterns of later versions
     link.wants[want.handle] = want.name;
     const auto it = producers_by_name_.find(want.name);
@@ -200,8 +211,10 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     producer.consumers[known->second] = {&session, handle};
     link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}};
     producer.announced_ready = producer.announced_ready || producer.group.ready();
-    send(link, handle, wire::Offer{want, producer.stream->config().id, to_wire(producer.stream->config().durability),
-                                   producer.announced_ready, producer.group.stats().depth});
+    send(link, handle,
+         wire::Offer{want, producer.stream->config().id,
+                     to_wire(producer.stream->config().durability), producer.announced_ready,
+                     producer.group.stats().depth});
 }
 
 void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant) {
@@ -209,7 +222,8 @@ void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& 
     if (it == link.outgoing.end()) return protocol_error(link, "GRANT for an unknown stream");
     Outgoing& outgoing = it->second;
     const std::uint32_t messages = std::min(grant.messages, base::limits::prefetch_max);
-    outgoing.producer->group.set_window(outgoing.consumer, messages, grant.bytes, grant.concurrency);
+    outgoing.producer->group.set_window(outgoing.consumer, messages, grant.bytes,
+                                        grant.concurrency);
     if (messages < outgoing.grant_messages) send(link, handle, wire::Granted{grant.number});
     outgoing.grant_messages = messages;
     wake(*outgoing.producer);
@@ -218,7 +232,8 @@ void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& 
 bool Engine::same_epoch(const Producer& producer, const wire::HeldRun& held) {
     const base::Epoch& current = producer.stream->config().epoch;
     if (held.epoch == current) return true;
-    if (held.epoch.counter >= current.counter || spool_ == nullptr || !producer.stream->stored()) return false;
+    if (held.epoch.counter >= current.counter || spool_ == nullptr || !producer.stream->stored())
+        return false;
     // A clone, a restored copy or a lost tail may have used the same numbers for other messages.
     const spool::ReadResult read = spool_->read(producer.stream->config().index, held.run.first, 1);
     return !read.run.empty() && read.run.first == held.run.first && read.epoch == held.epoch;
@@ -229,7 +244,8 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
     if (it == link.outgoing.end()) return protocol_error(link, "HELD for an unknown stream");
     Outgoing& outgoing = it->second;
     outgoing.held.insert(outgoing.held.end(), held.runs.begin(), held.runs.end());
-    if (outgoing.held.size() > base::limits::prefetch_max) return protocol_error(link, "HELD with too many runs");
+    if (outgoing.held.size() > base::limits::prefetch_max)
+        return protocol_error(link, "HELD with too many runs");
     if (!held.done) return;
 
     Producer& producer = *outgoing.producer;
@@ -243,7 +259,8 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
         }
     }
     outgoing.held.clear();
-    const std::vector<base::Run> refused = producer.group.announce(outgoing.consumer, announced, true, now_);
+    const std::vector<base::Run> refused = producer.group.announce(outgoing.consumer, announced,
+                                                                   true, now_);
     revoked.insert(revoked.end(), refused.begin(), refused.end());
     wire::Valid valid{held.number, true, {}};
     for (std::size_t i = 0; i < revoked.size() || i == 0; i += base::limits::runs_per_frame_max) {
@@ -269,16 +286,20 @@ void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle
     const delivery::ConsumerId consumer = it->second.consumer;
     std::vector<delivery::RefusedRun> refused;
     for (const wire::SettleEntry& entry : settle.entries) {
-        delivery::SettleEntry translated{to_delivery(entry.kind), entry.run, entry.lease, std::nullopt, entry.reason};
-        if (entry.delay_ms != wire::kDefaultDelay) translated.delay = std::chrono::milliseconds(entry.delay_ms);
-        const auto some = producer.group.settle(consumer, settle.number, settle.confirmed, translated, now_, wall_now_);
+        delivery::SettleEntry translated{to_delivery(entry.kind), entry.run, entry.lease,
+                                         std::nullopt, entry.reason};
+        if (entry.delay_ms != wire::kDefaultDelay)
+            translated.delay = std::chrono::milliseconds(entry.delay_ms);
+        const auto some = producer.group.settle(consumer, settle.number, settle.confirmed,
+                                                translated, now_, wall_now_);
         refused.insert(refused.end(), some.begin(), some.end());
     }
     store_facts(producer);
     if (commits_ != nullptr && producer.stream->stored()) {
         // Stored together with the facts above, which have just been queued.
         const std::uint64_t ticket = commits_->add_changes({}, {}, false);
-        when_stored(ticket, [this, &producer, consumer, number = settle.number, refused = std::move(refused)] {
+        when_stored(ticket, [this, &producer, consumer, number = settle.number,
+                             refused = std::move(refused)] {
             send_confirm(producer, consumer, number, refused);
         });
     } else {
@@ -294,7 +315,8 @@ void Engine::send_confirm(Producer& producer, delivery::ConsumerId consumer, std
     LinkState* link = it->second.session->link;
     if (link == nullptr || link->closed) return;
     wire::Confirm confirm{number, {}};
-    // All but the last frame repeat the previous number: it counts only once everything refused is told.
+    // All but the last frame repeat the previous number: it counts only once everything refused is
+    // told.
     for (std::size_t i = 0; i < refused.size(); ++i) {
         if (confirm.refused.size() == base::limits::runs_per_frame_max) {
             confirm.number = number - 1;
@@ -317,8 +339,8 @@ void Engine::pump(Producer& producer) {
 bool Engine::hand_out(Producer& producer) {
     std::vector<delivery::Assignment> assignments;
     HandOut context(*this, producer);
-    const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::batch_bytes_max, now_, wall_now_,
-                                              assignments);
+    const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::batch_bytes_max,
+                                              now_, wall_now_, assignments);
     for (const base::Run run : context.lost()) producer.group.lose(run);
     base::Seq cursor = 0;
     for (const delivery::Assignment& assignment : assignments) {
@@ -379,7 +401,8 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
         } else {
             wire::encode_batch_head(handle, link.peer_nonce, batch, head);
             head.reserve(head.size() + bytes);
-            for (const Piece& piece : pieces) head.insert(head.end(), piece.bytes.begin(), piece.bytes.end());
+            for (const Piece& piece : pieces)
+                head.insert(head.end(), piece.bytes.begin(), piece.bytes.end());
             send_data(link, std::move(head), {}, nullptr);
         }
         batch.runs.clear();
@@ -414,8 +437,9 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
     send_now();
 }
 
-void Engine::send_fragments(LinkState& link, std::uint32_t handle, const delivery::Assignment& assignment,
-                            base::Epoch epoch, base::ByteSpan record, const std::shared_ptr<const void>& pin) {
+void Engine::send_fragments(LinkState& link, std::uint32_t handle,
+                            const delivery::Assignment& assignment, base::Epoch epoch,
+                            base::ByteSpan record, const std::shared_ptr<const void>& pin) {
     wire::Fragment fragment;
     fragment.epoch = epoch;
     fragment.lease_epoch = assignment.lease.epoch;
@@ -425,7 +449,8 @@ void Engine::send_fragments(LinkState& link, std::uint32_t handle, const deliver
     fragment.total = static_cast<std::uint32_t>(record.size());
     for (std::size_t offset = 0; offset < record.size(); offset += base::limits::batch_bytes_max) {
         fragment.offset = static_cast<std::uint32_t>(offset);
-        fragment.bytes = record.subspan(offset, std::min(base::limits::batch_bytes_max, record.size() - offset));
+        fragment.bytes = record.subspan(
+            offset, std::min(base::limits::batch_bytes_max, record.size() - offset));
         std::vector<std::byte> frame;
         wire::encode(handle, link.peer_nonce, fragment, frame);
         send_data(link, std::move(frame), {}, pin);
@@ -439,7 +464,8 @@ void Engine::announce_readiness(Producer& producer) {
     } else if (producer.announced_ready && producer.idle_since == base::kNever) {
         producer.idle_since = now_;
     }
-    const bool idle_long = producer.idle_since != base::kNever && now_ - producer.idle_since >= kIdleAfter;
+    const bool idle_long = producer.idle_since != base::kNever &&
+                           now_ - producer.idle_since >= kIdleAfter;
     if (ready == producer.announced_ready || (!ready && !idle_long)) return;
     producer.announced_ready = ready;
     const std::uint64_t depth = producer.group.stats().depth;
@@ -471,8 +497,9 @@ void Engine::store_facts(Producer& producer) {
         spool::StateChange change;
         change.kind = spool::StateChange::Kind::retry;
         change.stream = stream.config().index;
-        change.retry = {retry.seq, retry.state.nacks, retry.state.crashes, retry.state.suspicions, retry.state.due,
-                        retry.state.last_error};
+        change.retry = {retry.seq,           retry.state.nacks,
+                        retry.state.crashes, retry.state.suspicions,
+                        retry.state.due,     retry.state.last_error};
         changes.push_back(std::move(change));
         retried.push_back(retry.seq);
         urgent = true;  // it is not handed out before this is stored
@@ -505,13 +532,15 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     if (!found.chunk) return false;
     if (producer.dead_letters == nullptr) {
         // A dead letter that fails again is dropped: there is no second grave.
-        const auto ticket = stored ? commits_->add_changes({settled_change(stream, {dead.seq, dead.seq})}, {}, true) : 0;
+        const auto ticket = stored ? commits_->add_changes(
+                                         {settled_change(stream, {dead.seq, dead.seq})}, {}, true)
+                                   : 0;
         stored ? when_stored(ticket, finish) : finish();
         return true;
     }
     record::Record letter = record::parts(found.chunk->bytes({dead.seq, dead.seq}));
-    std::vector<record::HeaderView> headers =
-        record::decode_headers(letter.headers).value_or(std::vector<record::HeaderView>{});
+    std::vector<record::HeaderView> headers = record::decode_headers(letter.headers)
+                                                  .value_or(std::vector<record::HeaderView>{});
     const std::string attempts = std::to_string(dead.state.nacks + dead.state.crashes);
     const std::string sequence = std::to_string(dead.seq);
     const std::string reason = dead_reason(dead.reason);
@@ -528,31 +557,34 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     try {
         (void)producer.dead_letters->append(letter, WhenFull::never_full);
     } catch (const Error&) {
-        return true;  // the spool has failed or is closed: the message stays, unsettled, for the next opening
+        return true;  // the spool has failed or is closed: the message stays, unsettled, for the
+                      // next opening
     }
     if (stored) {
-        const std::uint64_t ticket = commits_->add_changes({settled_change(stream, {dead.seq, dead.seq})},
-                                                           {producer.dead_letters}, true);
+        const std::uint64_t ticket = commits_->add_changes(
+            {settled_change(stream, {dead.seq, dead.seq})}, {producer.dead_letters}, true);
         when_stored(ticket, finish);
     } else {
         finish();
     }
     events_.emit({EventKind::dead_letter, "", stream.config().name, 1,
                   "message " + sequence + " of \"" + stream.config().name + "\" went to \"" +
-                      producer.dead_letters->config().name + "\" after " + attempts + " failures: " + reason +
-                      (error.empty() ? "" : " (" + error + ")")});
+                      producer.dead_letters->config().name + "\" after " + attempts +
+                      " failures: " + reason + (error.empty() ? "" : " (" + error + ")")});
     if (Producer* letters = find(*producer.dead_letters)) limit_dead_letters(*letters);
     return true;
 }
 
 void Engine::limit_dead_letters(Producer& producer) {
-    const std::uint64_t bytes = spool_ != nullptr && producer.stream->stored() ? spool_->stats().dead_bytes
-                                                                               : producer.stream->memory_bytes();
+    const std::uint64_t bytes = spool_ != nullptr && producer.stream->stored()
+                                    ? spool_->stats().dead_bytes
+                                    : producer.stream->memory_bytes();
     if (bytes <= options_.dead_bytes_max) return;
     const std::uint64_t count = drop_oldest(*producer.stream, bytes - options_.dead_bytes_max);
     if (count == 0) return;
     events_.emit({EventKind::dropped, "", producer.stream->config().name, count,
-                  "dead letters exceed dead_bytes_max: the oldest " + std::to_string(count) + " are dropped"});
+                  "dead letters exceed dead_bytes_max: the oldest " + std::to_string(count) +
+                      " are dropped"});
 }
 
 void Engine::store_mark(Producer& producer) {
@@ -619,8 +651,8 @@ std::uint64_t Engine::drop_oldest(const OutStream& stream, std::uint64_t bytes) 
     (void)catch_up(producer);
     const delivery::GroupStats stats = producer.group.stats();
     // Sizes of single messages are not known without reading them: their mean serves.
-    const std::uint64_t mean =
-        std::max<std::uint64_t>(1, unsettled_bytes(producer) / std::max<std::uint64_t>(1, stats.depth));
+    const std::uint64_t mean = std::max<std::uint64_t>(
+        1, unsettled_bytes(producer) / std::max<std::uint64_t>(1, stats.depth));
     const std::uint64_t dropped = producer.group.drop_oldest(bytes / mean + 1);
     producer.dropped += dropped;
     pump(producer);

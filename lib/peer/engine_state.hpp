@@ -14,8 +14,8 @@
 
 namespace peermq::detail {
 
-/// A remote peer object, over all of its links. Outlives a lost link, so that leases and holdings find
-/// their owner when it comes back.
+/// A remote peer object, over all of its links. Outlives a lost link, so that leases and holdings
+/// find their owner when it comes back.
 struct Session {
     base::PeerId peer;
     base::SessionId id;
@@ -23,7 +23,8 @@ struct Session {
     base::Time lost_at{};
     std::uint64_t watch = 0;  ///< its process is watched under this number
     /// Of our streams, under which of their WANTs.
-    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId, StreamOrder> consumes;
+    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId, StreamOrder>
+        consumes;
     struct Source {
         InStream* stream = nullptr;
         delivery::SourceId id = 0;
@@ -36,7 +37,7 @@ struct Session {
 struct Outgoing {
     Producer* producer = nullptr;
     delivery::ConsumerId consumer = 0;
-    std::uint32_t want = 0;           ///< their handle in WANT
+    std::uint32_t want = 0;  ///< their handle in WANT
     std::uint32_t grant_messages = 0;
     std::vector<wire::HeldRun> held;  ///< gathered until HELD says done
 };
@@ -46,9 +47,9 @@ struct Incoming {
     Consumer* consumer = nullptr;
     delivery::SourceId source = 0;
     base::StreamId stream;
-    base::Epoch epoch;                ///< of `seed`
+    base::Epoch epoch;  ///< of `seed`
     record::Seed seed;
-    std::vector<std::byte> fragments; ///< of the record under way
+    std::vector<std::byte> fragments;  ///< of the record under way
     std::uint32_t fragments_total = 0;
     base::Seq fragments_seq = 0;
 };
@@ -64,25 +65,28 @@ struct PendingFrame {
 struct LinkState {
     LinkState(net::ChannelId channel_id, net::TargetId target_id, std::string remote_text,
               delivery::LinkOptions options, base::Time now)
-        : channel(channel_id), target(target_id), remote(std::move(remote_text)), machine(options, now) {}
+        : channel(channel_id),
+          target(target_id),
+          remote(std::move(remote_text)),
+          machine(options, now) {}
 
     net::ChannelId channel;
-    net::TargetId target;         ///< 0 = they connected to us
+    net::TargetId target;  ///< 0 = they connected to us
     std::string remote;
     delivery::Link machine;
-    std::uint64_t nonce = 0;      ///< ours: every frame to us carries it
+    std::uint64_t nonce = 0;  ///< ours: every frame to us carries it
     std::uint64_t peer_nonce = 0;
-    bool greeted = false;         ///< their HELLO is accepted
+    bool greeted = false;  ///< their HELLO is accepted
     wire::Hello hello;
-    Session* session = nullptr;   ///< attached
+    Session* session = nullptr;  ///< attached
     bool closed = false;
     int errors = 0;
 
     std::uint32_t next_handle = 1;
     std::unordered_map<std::uint32_t, Outgoing> outgoing;  ///< by our handle
     std::unordered_map<std::uint32_t, Incoming> incoming;  ///< by their handle
-    std::map<std::uint32_t, std::string> wants;            ///< names of what they want, by their handle
-    std::deque<PendingFrame> pending;                      ///< the transport was full
+    std::map<std::uint32_t, std::string> wants;  ///< names of what they want, by their handle
+    std::deque<PendingFrame> pending;            ///< the transport was full
     std::size_t pending_bytes = 0;
 
     [[nodiscard]] bool up() const noexcept { return session != nullptr && !closed; }
@@ -95,11 +99,11 @@ struct Producer {
     std::shared_ptr<OutStream> dead_letters;  ///< null for a dead-letter stream itself
     struct Binding {
         Session* session = nullptr;
-        std::uint32_t handle = 0;             ///< valid on session->link
+        std::uint32_t handle = 0;  ///< valid on session->link
     };
     std::map<delivery::ConsumerId, Binding> consumers;
     std::deque<std::shared_ptr<const Chunk>> read_back;  ///< recently read from the spool
-    std::set<base::Seq> dying;                ///< on their way to the dead letters
+    std::set<base::Seq> dying;                           ///< on their way to the dead letters
     bool active = false;
     bool announced_ready = false;
     base::Time idle_since = base::kNever;
@@ -111,9 +115,10 @@ struct Producer {
 /// One of our pulls.
 struct Consumer {
     std::shared_ptr<InStream> stream;
-    std::uint32_t want = 0;                   ///< our handle in WANT
-    std::map<delivery::SourceId, std::pair<Session*, std::uint32_t>> sources;  ///< session, their handle
-    base::PeerId only_producer;               ///< with single_producer
+    std::uint32_t want = 0;  ///< our handle in WANT
+    std::map<delivery::SourceId, std::pair<Session*, std::uint32_t>>
+        sources;                 ///< session, their handle
+    base::PeerId only_producer;  ///< with single_producer
 };
 
 }  // namespace peermq::detail

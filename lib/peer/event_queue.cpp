@@ -39,7 +39,8 @@ LogLevel level_of(EventKind kind) {
 
 }  // namespace
 
-EventQueue::EventQueue(EventCallback on_event, LogSink log) : on_event_(std::move(on_event)), log_(std::move(log)) {}
+EventQueue::EventQueue(EventCallback on_event, LogSink log)
+    : on_event_(std::move(on_event)), log_(std::move(log)) {}
 
 EventQueue::~EventQueue() {
     {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Carries events from wherever they happen to the user's callbacks, on a thread of its own, so that no
-/// callback runs under a lock or stops the peer. Bounded: what does not fit is counted.
+/// Carries events from wherever they happen to the user's callbacks, on a thread of its own, so
+/// that no callback runs under a lock or stops the peer. Bounded: what does not fit is counted.
 
 #include <condition_variable>
 #include <cstdint>

@@ -13,8 +13,8 @@ constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 
 }  // namespace
 
-InStream::InStream(std::string queue, delivery::InboxOptions options, bool single_producer, InStreamHost& host,
-                   base::Clock& clock)
+InStream::InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
+                   InStreamHost& host, base::Clock& clock)
     : queue_(std::move(queue)),
       single_producer_(single_producer),
       process_generation_(process_generation()),
@@ -47,7 +47,8 @@ std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;
         ++waiters_;
-        changed_.wait_for(lock, std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
+        changed_.wait_for(lock,
+                          std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
         --waiters_;
     }
 }
@@ -74,7 +75,8 @@ delivery::Outcome InStream::outcome(delivery::SourceId source, base::Seq seq) {
     return inbox_.outcome(source, seq);
 }
 
-delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq seq, base::Time deadline) {
+delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq seq,
+                                         base::Time deadline) {
     check_process(process_generation_);
     {
         const std::lock_guard lock(mutex_);
@@ -87,7 +89,8 @@ delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq se
         std::unique_lock lock(mutex_);
         if (closed_ || inbox_.outcome(source, seq) != delivery::Outcome::pending) break;
         ++waiters_;
-        changed_.wait_for(lock, std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
+        changed_.wait_for(lock,
+                          std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
         --waiters_;
     }
     return outcome(source, seq);

@@ -1,7 +1,7 @@
 #pragma once
 
-/// One Pull inside: its Inbox behind a lock, taken by application threads (receive, settle) and by the
-/// engine (arrivals, windows, frames to send).
+/// One Pull inside: its Inbox behind a lock, taken by application threads (receive, settle) and by
+/// the engine (arrivals, windows, frames to send).
 ///
 /// Threads: any. The lock is held for no longer than one step of the Inbox.
 
@@ -29,8 +29,8 @@ public:
     virtual ~InStreamHost() = default;
     /// Something waits to be sent for this pull: at once, or within about a millisecond.
     virtual void flush_wanted(InStream& stream, bool at_once) = 0;
-    /// Runs the peer in the calling thread until `done` says so, `deadline` passes, or another thread does
-    /// so already (then false at once).
+    /// Runs the peer in the calling thread until `done` says so, `deadline` passes, or another
+    /// thread does so already (then false at once).
     virtual bool drive(const std::function<bool()>& done, base::Time deadline) = 0;
     /// Throws Error invalid_state in a forked child.
     virtual void check_process() const = 0;
@@ -38,8 +38,8 @@ public:
 
 class InStream : public std::enable_shared_from_this<InStream> {
 public:
-    InStream(std::string queue, delivery::InboxOptions options, bool single_producer, InStreamHost& host,
-             base::Clock& clock);
+    InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
+             InStreamHost& host, base::Clock& clock);
 
     // --- the application
     [[nodiscard]] std::optional<delivery::Item> receive(base::Duration timeout);
@@ -47,11 +47,14 @@ public:
     bool settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
                 std::optional<base::Duration> delay, std::string_view reason);
     [[nodiscard]] delivery::Outcome outcome(delivery::SourceId source, base::Seq seq);
-    [[nodiscard]] delivery::Outcome wait_outcome(delivery::SourceId source, base::Seq seq, base::Time deadline);
+    [[nodiscard]] delivery::Outcome wait_outcome(delivery::SourceId source, base::Seq seq,
+                                                 base::Time deadline);
     void stop();
     [[nodiscard]] bool stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
     void set_concurrency(std::uint32_t concurrency);
-    void count_unsettled_drop() noexcept { unsettled_drops_.fetch_add(1, std::memory_order_relaxed); }
+    void count_unsettled_drop() noexcept {
+        unsettled_drops_.fetch_add(1, std::memory_order_relaxed);
+    }
     [[nodiscard]] std::uint64_t unsettled_drops() const noexcept { return unsettled_drops_.load(); }
     void set_on_refused(std::function<void(const std::string&)> callback);
     [[nodiscard]] std::function<void(const std::string&)> on_refused();

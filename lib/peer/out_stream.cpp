@@ -35,7 +35,8 @@ void OutStream::recover(base::Seq end, const base::RunSet& settled) {
 std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when_full) {
     const std::size_t bytes = record::encoded_size(record);
     if (bytes > config_.message_bytes_max) {
-        throw Error(ErrorCode::too_large, "message of " + std::to_string(bytes) + " bytes (with its properties) for queue \"" +
+        throw Error(ErrorCode::too_large, "message of " + std::to_string(bytes) +
+                                              " bytes (with its properties) for queue \"" +
                                               config_.name + "\" exceeds message_bytes_max of " +
                                               std::to_string(config_.message_bytes_max));
     }
@@ -55,8 +56,8 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
         ++posted_;
         if (!stored()) set_handable();
     }
-    // The flag spares the host a call per message. It is cleared before pending records are looked for
-    // under our lock, so whoever finds it set here has its record taken by that look.
+    // The flag spares the host a call per message. It is cleared before pending records are looked
+    // for under our lock, so whoever finds it set here has its record taken by that look.
     if (!listed.load(std::memory_order_relaxed) && !listed.exchange(true)) {
         host_.records_pending(shared_from_this());
     }
@@ -69,7 +70,8 @@ bool OutStream::has_room(std::uint64_t bytes) const {
 }
 
 bool OutStream::await_writer(Lock& lock, WhenFull when_full) {
-    while (unwritten_bytes_ >= base::limits::unwritten_bytes_max && when_full != WhenFull::never_full) {
+    while (unwritten_bytes_ >= base::limits::unwritten_bytes_max &&
+           when_full != WhenFull::never_full) {
         if (when_full == WhenFull::return_nothing) return false;
         ++waiters_;
         changed_.wait_for(lock, kRoomPollInterval);
@@ -101,8 +103,9 @@ bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) 
     while (!admitted()) {
         if (when_full == WhenFull::return_nothing) return false;
         if (config_.overflow == Overflow::error) {
-            throw Error(ErrorCode::quota, "queue \"" + config_.name + "\" is full (" + std::to_string(bytes) +
-                                              " more bytes asked for); consume, purge, or raise the limit");
+            throw Error(ErrorCode::quota,
+                        "queue \"" + config_.name + "\" is full (" + std::to_string(bytes) +
+                            " more bytes asked for); consume, purge, or raise the limit");
         }
         lock.unlock();
         const bool again = host_.make_room(*this, bytes);
@@ -119,7 +122,8 @@ bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) 
 
 Chunk& OutStream::chunk_for(std::size_t bytes) {
     if (!tail_ || !tail_->fits(bytes)) {
-        tail_ = std::make_shared<Chunk>(accepted_end_ + 1, config_.epoch, std::max(bytes, config_.chunk_bytes));
+        tail_ = std::make_shared<Chunk>(accepted_end_ + 1, config_.epoch,
+                                        std::max(bytes, config_.chunk_bytes));
         chunks_.emplace_hint(chunks_.end(), accepted_end_ + 1, tail_);
     }
     return *tail_;
@@ -127,12 +131,15 @@ Chunk& OutStream::chunk_for(std::size_t bytes) {
 
 void OutStream::throw_if_unusable() const {
     if (failure_) throw *failure_;
-    if (closed_) throw Error(ErrorCode::closed, "queue \"" + config_.name + "\": its peer is closed");
+    if (closed_)
+        throw Error(ErrorCode::closed, "queue \"" + config_.name + "\": its peer is closed");
 }
 
 void OutStream::set_handable() {
     switch (config_.durability) {
-        case Durability::memory: handable_end_.store(accepted_end_, std::memory_order_release); break;
+        case Durability::memory:
+            handable_end_.store(accepted_end_, std::memory_order_release);
+            break;
         case Durability::os: handable_end_.store(written_end_, std::memory_order_release); break;
         case Durability::disk: handable_end_.store(durable_end_, std::memory_order_release); break;
     }
@@ -159,7 +166,8 @@ bool OutStream::all_reached(Until until, base::Seq end) const {
 }
 
 template <typename Condition>
-bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline, Condition&& reached_now) {
+bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline,
+                         Condition&& reached_now) {
     while (!reached_now()) {
         throw_if_unusable();
         if (stored() && stored_end > written_end_) {
@@ -204,7 +212,8 @@ std::optional<spool::StreamPart> OutStream::collect(std::size_t bytes_max) {
     part.run = {written_end_ + 1, written_end_};
     std::size_t bytes = 0;
     for (auto it = std::prev(chunks_.upper_bound(written_end_ + 1)); it != chunks_.end(); ++it) {
-        const base::Run run{std::max(it->second->run().first, written_end_ + 1), it->second->run().last};
+        const base::Run run{std::max(it->second->run().first, written_end_ + 1),
+                            it->second->run().last};
         const base::ByteSpan span = it->second->bytes(run);
         if (bytes > 0 && bytes + span.size() > bytes_max) break;
         part.bytes.push_back(span);
@@ -301,10 +310,12 @@ void OutStream::trim_cache() {
             drop(oldest);
             continue;
         }
-        // What is needed next stays; of the rest the newest goes, which is read back from the log when
-        // its turn comes. The other way round a consumer that lags would find nothing in memory, ever.
+        // What is needed next stays; of the rest the newest goes, which is read back from the log
+        // when its turn comes. The other way round a consumer that lags would find nothing in
+        // memory, ever.
         auto newest = chunks_.lower_bound(kept_from);
-        while (newest != chunks_.begin() && std::prev(newest)->second->run().last >= kept_from) --newest;
+        while (newest != chunks_.begin() && std::prev(newest)->second->run().last >= kept_from)
+            --newest;
         if (newest == chunks_.begin() || std::prev(newest) == oldest) break;
         drop(std::prev(newest));
     }

@@ -1,10 +1,10 @@
 #pragma once
 
-/// The ordered records that this peer sends on one queue: appended by any thread, made durable by the
-/// committer, handed out by the engine, forgotten when settled.
+/// The ordered records that this peer sends on one queue: appended by any thread, made durable by
+/// the committer, handed out by the engine, forgotten when settled.
 ///
-/// Records in memory lie in chunks. With a spool, chunks are a cache of the log's newest part, bounded
-/// by cache_bytes; a stream in memory keeps a chunk until all of it is settled.
+/// Records in memory lie in chunks. With a spool, chunks are a cache of the log's newest part,
+/// bounded by cache_bytes; a stream in memory keeps a chunk until all of it is settled.
 ///
 /// Threads: any, by one lock of its own that is held for no more than an encode.
 
@@ -40,18 +40,18 @@ public:
     /// Quota of the spool.
     [[nodiscard]] virtual bool reserve(const OutStream& stream, std::uint64_t bytes) = 0;
     virtual void unreserve(const OutStream& stream, std::uint64_t bytes) = 0;
-    /// The quota refuses a message: drops the oldest ones when that is the policy. True when it is worth
-    /// trying again at once.
+    /// The quota refuses a message: drops the oldest ones when that is the policy. True when it is
+    /// worth trying again at once.
     virtual bool make_room(OutStream& stream, std::uint64_t bytes) = 0;
-    /// A caller wants its records durable: stores what is pending in the caller's own thread if nobody
-    /// else is doing so. False when somebody is.
+    /// A caller wants its records durable: stores what is pending in the caller's own thread if
+    /// nobody else is doing so. False when somebody is.
     virtual bool commit_now() = 0;
 };
 
 struct OutStreamConfig {
     std::string name;
     base::StreamId id;
-    spool::StreamIndex index = 0;     ///< with a spool
+    spool::StreamIndex index = 0;  ///< with a spool
     spool::StreamKind kind = spool::StreamKind::queue;
     base::Epoch epoch;
     Durability durability = Durability::memory;
@@ -74,8 +74,8 @@ public:
     void recover(base::Seq end, const base::RunSet& settled);
 
     // --- posting, any thread
-    /// Appends `record` (its seq, epoch and enqueue time are set here); nothing when full and so asked.
-    /// Throws Error: too_large, quota, closed, or the failure of the spool.
+    /// Appends `record` (its seq, epoch and enqueue time are set here); nothing when full and so
+    /// asked. Throws Error: too_large, quota, closed, or the failure of the spool.
     std::optional<base::Seq> append(record::Record& record, WhenFull when_full);
     /// Waits until `seq` has come that far; false at the deadline. Throws the failure, or closed.
     bool wait(Until until, base::Seq seq, base::Time deadline);
@@ -102,9 +102,11 @@ public:
 
     // --- handing out, engine only
     /// Records up to here may be handed out.
-    [[nodiscard]] base::Seq handable_end() const noexcept { return handable_end_.load(std::memory_order_acquire); }
-    /// The chunk in memory that holds `seq`, and which of its records were there when asked: only those
-    /// may be looked at. Nothing when `seq` is not in memory.
+    [[nodiscard]] base::Seq handable_end() const noexcept {
+        return handable_end_.load(std::memory_order_acquire);
+    }
+    /// The chunk in memory that holds `seq`, and which of its records were there when asked: only
+    /// those may be looked at. Nothing when `seq` is not in memory.
     struct Cached {
         std::shared_ptr<const Chunk> chunk;
         base::Run run;
@@ -145,8 +147,8 @@ private:
     template <typename Condition>
     bool wait_for(Lock& lock, base::Seq stored_end, base::Time deadline, Condition&& reached_now);
 
-    /// Constant but for overflow, guarded by mutex_, and durability (os or disk), written under mutex_ in the
-    /// owner role and read under either.
+    /// Constant but for overflow, guarded by mutex_, and durability (os or disk), written under
+    /// mutex_ in the owner role and read under either.
     OutStreamConfig config_;
     const bool stored_;
     StreamHost& host_;
@@ -163,10 +165,10 @@ private:
     base::Seq written_end_ = 0;
     base::Seq durable_end_ = 0;
     base::RunSet settled_;
-    std::uint64_t bytes_ = 0;           ///< of the chunks' records
-    std::uint64_t unwritten_bytes_ = 0; ///< accepted, not yet written
-    std::uint64_t collected_bytes_ = 0; ///< of those, in the commit under way
-    std::uint64_t allowance_ = 0;       ///< quota reserved and not used yet
+    std::uint64_t bytes_ = 0;            ///< of the chunks' records
+    std::uint64_t unwritten_bytes_ = 0;  ///< accepted, not yet written
+    std::uint64_t collected_bytes_ = 0;  ///< of those, in the commit under way
+    std::uint64_t allowance_ = 0;        ///< quota reserved and not used yet
     base::Seq cursor_ = 0;
     std::optional<Error> failure_;
     bool closed_ = false;

@@ -6,7 +6,8 @@
 namespace peermq {
 
 Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
-    impl_->runtime = std::shared_ptr<detail::Runtime>(new detail::Runtime(std::move(options)), &detail::Runtime::release);
+    impl_->runtime = std::shared_ptr<detail::Runtime>(new detail::Runtime(std::move(options)),
+                                                      &detail::Runtime::release);
 }
 
 Peer::Peer(Peer&&) noexcept = default;

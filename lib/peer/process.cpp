@@ -34,7 +34,8 @@ std::array<std::byte, 16> parse_uuid(const std::string& text) {
     return digits == 32 ? bytes : std::array<std::byte, 16>{};
 }
 
-/// Field 22 of /proc/self/stat; the second field, the name, may hold anything but ends with the last ')'.
+/// Field 22 of /proc/self/stat; the second field, the name, may hold anything but ends with the
+/// last ')'.
 std::uint64_t start_time() {
     const std::string stat = read_file("/proc/self/stat");
     const std::size_t name_end = stat.rfind(')');
@@ -48,8 +49,8 @@ std::uint64_t start_time() {
 }  // namespace
 
 unsigned process_generation() noexcept {
-    static const int registered =
-        pthread_atfork(nullptr, nullptr, [] { known_generation.fetch_add(1, std::memory_order_relaxed); });
+    static const int registered = pthread_atfork(
+        nullptr, nullptr, [] { known_generation.fetch_add(1, std::memory_order_relaxed); });
     (void)registered;
     return known_generation.load(std::memory_order_relaxed);
 }
@@ -66,7 +67,8 @@ wire::HostInfo host_info() {
     if (stat("/proc/self/ns/pid", &status) == 0) host.pid_namespace = status.st_ino;
     host.pid = static_cast<std::uint32_t>(getpid());
     host.start_time = start_time();
-    if (host.boot_id == std::array<std::byte, 16>{} || host.start_time == 0) host.pid = 0;  // not to be watched
+    if (host.boot_id == std::array<std::byte, 16>{} || host.start_time == 0)
+        host.pid = 0;  // not to be watched
     return host;
 }
 

@@ -25,7 +25,8 @@ delivery::GroupOptions group_options(const PushOptions& options) {
 
 void check_queue_name(std::string_view name) {
     const auto fail = [&](const std::string& why) {
-        throw Error(ErrorCode::invalid_argument, "queue name \"" + std::string(name.substr(0, 64)) + "\": " + why);
+        throw Error(ErrorCode::invalid_argument,
+                    "queue name \"" + std::string(name.substr(0, 64)) + "\": " + why);
     };
     if (name.empty()) fail("it is empty");
     if (name.size() > base::limits::stream_name_bytes_max) fail("longer than 255 bytes");
@@ -38,25 +39,31 @@ void check_push_options(const PushOptions& options, bool has_spool) {
     const auto require = [](bool holds, const std::string& what) {
         if (!holds) throw Error(ErrorCode::invalid_argument, what);
     };
-    require(options.lease >= kLeaseMin, "PushOptions::lease: at least 6 s, or a slow link costs leases");
-    require(options.retry_wait_min.count() >= 0, "PushOptions::retry_wait_min: must not be negative");
-    require(options.retry_wait_max >= options.retry_wait_min, "PushOptions::retry_wait_max: below retry_wait_min");
-    require(options.memory_bytes_max >= 1024, "PushOptions::memory_bytes_max: at least 1,024 bytes");
+    require(options.lease >= kLeaseMin,
+            "PushOptions::lease: at least 6 s, or a slow link costs leases");
+    require(options.retry_wait_min.count() >= 0,
+            "PushOptions::retry_wait_min: must not be negative");
+    require(options.retry_wait_max >= options.retry_wait_min,
+            "PushOptions::retry_wait_max: below retry_wait_min");
+    require(options.memory_bytes_max >= 1024,
+            "PushOptions::memory_bytes_max: at least 1,024 bytes");
     if (options.durability.value_or(Durability::memory) != Durability::memory && !has_spool) {
-        throw Error(ErrorCode::unsupported, "durability os and disk need a spool: set PeerOptions::spool");
+        throw Error(ErrorCode::unsupported,
+                    "durability os and disk need a spool: set PeerOptions::spool");
     }
 }
 
 bool same_options(const PushOptions& a, const PushOptions& b) {
-    return a.durability == b.durability && a.overflow == b.overflow && a.memory_bytes_max == b.memory_bytes_max &&
-           a.max_attempts == b.max_attempts && a.retry_wait_min == b.retry_wait_min &&
-           a.retry_wait_max == b.retry_wait_max && a.lease == b.lease && a.max_consumers == b.max_consumers &&
+    return a.durability == b.durability && a.overflow == b.overflow &&
+           a.memory_bytes_max == b.memory_bytes_max && a.max_attempts == b.max_attempts &&
+           a.retry_wait_min == b.retry_wait_min && a.retry_wait_max == b.retry_wait_max &&
+           a.lease == b.lease && a.max_consumers == b.max_consumers &&
            a.ack_required == b.ack_required;
 }
 
 /// Chunks and libzmq's receive buffers are blocks of 132 KiB that come and go thousands of times a
-/// second. glibc maps and unmaps such blocks, page by page, until a larger one has been freed once; then
-/// it keeps them. In a spike that halved the time of the receiving thread.
+/// second. glibc maps and unmaps such blocks, page by page, until a larger one has been freed once;
+/// then it keeps them. In a spike that halved the time of the receiving thread.
 void keep_large_blocks() {
     static const bool done = [] {
         void* volatile block = std::malloc(16 * base::limits::kMiB);
@@ -68,7 +75,8 @@ void keep_large_blocks() {
 
 std::string describe(const spool::Damage& damage) {
     std::string text = damage.text;
-    if (!damage.path.empty()) text += " [" + damage.path + " offset " + std::to_string(damage.offset) + "]";
+    if (!damage.path.empty())
+        text += " [" + damage.path + " offset " + std::to_string(damage.offset) + "]";
     return text;
 }
 
@@ -78,8 +86,10 @@ Runtime::Runtime(PeerOptions options)
     : options_(std::move(options)),
       process_generation_(process_generation()),
       events_(options_.on_event, options_.log) {
-    if (options_.message_bytes_max < 1024 || options_.message_bytes_max > base::limits::message_bytes_max_ceiling) {
-        throw Error(ErrorCode::invalid_argument, "message_bytes_max of " + std::to_string(options_.message_bytes_max) +
+    if (options_.message_bytes_max < 1024 ||
+        options_.message_bytes_max > base::limits::message_bytes_max_ceiling) {
+        throw Error(ErrorCode::invalid_argument, "message_bytes_max of " +
+                                                     std::to_string(options_.message_bytes_max) +
                                                      ": from 1,024 bytes to 1 GiB are possible");
     }
     keep_large_blocks();
@@ -96,7 +106,8 @@ Runtime::Runtime(PeerOptions options)
     engine.agent = "peermq " + std::string(kVersion);
     engine.message_bytes_max = options_.message_bytes_max;
     engine.dead_bytes_max = options_.dead_bytes_max;
-    engine_ = std::make_unique<Engine>(std::move(engine), random_, *network_, spool_.get(), commits_.get(), events_);
+    engine_ = std::make_unique<Engine>(std::move(engine), random_, *network_, spool_.get(),
+                                       commits_.get(), events_);
     recover_streams();
     start_threads();
 }
@@ -106,7 +117,8 @@ void Runtime::close_by_destructor() noexcept {
     try {
         (void)close(options_.close_timeout);
     } catch (const std::exception& error) {
-        events_.emit({EventKind::io_error, "", "", 1, std::string("closing failed: ") + error.what()});
+        events_.emit(
+            {EventKind::io_error, "", "", 1, std::string("closing failed: ") + error.what()});
     }
 }
 
@@ -142,7 +154,8 @@ void Runtime::report_damage(const spool::Damage& damage) {
         return;
     }
     damage_.fetch_add(1, std::memory_order_relaxed);
-    events_.emit({EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
+    events_.emit(
+        {EventKind::damage, "", "", std::max<std::uint64_t>(1, damage.records), describe(damage)});
 }
 
 void Runtime::recover_streams() {
@@ -183,9 +196,10 @@ std::string Runtime::bind(std::string_view text) {
     check_process();
     const net::Endpoint endpoint = net::Endpoint::parse(text, true);
     if (!endpoint.is_loopback() && !options_.insecure) {
-        throw Error(ErrorCode::denied, "bind of \"" + std::string(text) +
-                                           "\" would let other hosts in without encryption: bind 127.0.0.1, or set "
-                                           "PeerOptions::insecure if the network is trusted");
+        throw Error(ErrorCode::denied,
+                    "bind of \"" + std::string(text) +
+                        "\" would let other hosts in without encryption: bind 127.0.0.1, or set "
+                        "PeerOptions::insecure if the network is trusted");
     }
     std::string bound = with_engine([&](Engine&) { return network_->bind(endpoint); });
     kick();
@@ -199,8 +213,8 @@ void Runtime::connect(std::string_view text) {
     kick();
 }
 
-std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::StreamKind kind, Durability durability,
-                                                const PushOptions& options) {
+std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::StreamKind kind,
+                                                Durability durability, const PushOptions& options) {
     OutStreamConfig config;
     config.name = std::string(name);
     config.kind = kind;
@@ -210,12 +224,14 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
     config.message_bytes_max = options_.message_bytes_max;
     config.cache_bytes = base::limits::stream_cache_bytes;
     // A small quota is reserved in small steps.
-    config.quota_block_bytes = std::min<std::uint64_t>(base::limits::quota_block_bytes, options_.spool_bytes_max / 64);
+    config.quota_block_bytes = std::min<std::uint64_t>(base::limits::quota_block_bytes,
+                                                       options_.spool_bytes_max / 64);
     if (durability == Durability::memory) {
         config.id = random_.id<base::StreamId>();
         config.epoch = {1, random_.next()};
         // A small quota is given back in small steps.
-        config.chunk_bytes = std::clamp<std::size_t>(options.memory_bytes_max / 8, 4096, base::limits::chunk_bytes);
+        config.chunk_bytes = std::clamp<std::size_t>(options.memory_bytes_max / 8, 4096,
+                                                     base::limits::chunk_bytes);
     } else {
         const spool::StreamInfo info = spool_->stream(kind, name);
         config.id = info.id;
@@ -223,7 +239,8 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
         config.epoch = spool_->epoch();
         config.chunk_bytes = base::limits::chunk_bytes;
     }
-    return pushes_.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_)).first->second;
+    return pushes_.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_))
+        .first->second;
 }
 
 std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability durability,
@@ -237,7 +254,8 @@ std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability
         dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
         engine_->add_producer(dead, {}, nullptr);
     }
-    const std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue, durability, options);
+    const std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue,
+                                                          durability, options);
     engine_->add_producer(stream, group_options(options), dead);
     return stream;
 }
@@ -247,17 +265,19 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
     check_queue_name(queue);
     if (queue.ends_with(".dead")) {
         throw Error(ErrorCode::invalid_argument,
-                    "queue name \"" + std::string(queue) + "\": names ending in .dead are for dead letters");
+                    "queue name \"" + std::string(queue) +
+                        "\": names ending in .dead are for dead letters");
     }
     check_push_options(options, spool_ != nullptr);
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
-    const Durability durability = options.durability.value_or(spool_ ? Durability::disk : Durability::memory);
+    const Durability durability = options.durability.value_or(spool_ ? Durability::disk
+                                                                     : Durability::memory);
     const auto opened = push_options_.find(queue);
     if (opened != push_options_.end()) {
         if (!same_options(opened->second, options)) {
-            throw Error(ErrorCode::invalid_state,
-                        "queue \"" + std::string(queue) + "\" is open in this peer with other options");
+            throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
+                                                      "\" is open in this peer with other options");
         }
         return pushes_.find(queue)->second;
     }
@@ -268,8 +288,9 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
         return stream;
     }
     if (durability == Durability::memory) {
-        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
-                                                  "\" is kept in the spool: durability memory is not possible for it");
+        throw Error(ErrorCode::invalid_state,
+                    "queue \"" + std::string(queue) +
+                        "\" is kept in the spool: durability memory is not possible for it");
     }
     with_engine([&](Engine& engine) {
         recovered->second->configure(durability, options.overflow);
@@ -283,15 +304,18 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
     check_process();
     check_queue_name(queue);
     if (options.prefetch == 0 || options.prefetch > base::limits::prefetch_max) {
-        throw Error(ErrorCode::invalid_argument,
-                    "PullOptions::prefetch of " + std::to_string(options.prefetch) + ": 1 to 1,000,000 are possible");
+        throw Error(ErrorCode::invalid_argument, "PullOptions::prefetch of " +
+                                                     std::to_string(options.prefetch) +
+                                                     ": 1 to 1,000,000 are possible");
     }
-    if (options.concurrency == 0) throw Error(ErrorCode::invalid_argument, "PullOptions::concurrency: at least 1");
+    if (options.concurrency == 0)
+        throw Error(ErrorCode::invalid_argument, "PullOptions::concurrency: at least 1");
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
     if (pulls_.contains(queue)) {
-        throw Error(ErrorCode::invalid_state, "queue \"" + std::string(queue) +
-                                                  "\" is pulled by this peer already: share that Pull between threads");
+        throw Error(ErrorCode::invalid_state,
+                    "queue \"" + std::string(queue) +
+                        "\" is pulled by this peer already: share that Pull between threads");
     }
     delivery::InboxOptions inbox;
     inbox.prefetch = options.prefetch;
@@ -300,7 +324,8 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
     inbox.max_processing = options.max_processing;
     // Each producer chooses its lease and does not tell: renewed for the shortest, none runs out.
     inbox.lease_duration = kLeaseMin;
-    auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer, *this, clock_);
+    auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer,
+                                             *this, clock_);
     pulls_.emplace(queue, stream);
     with_engine([&](Engine& engine) { engine.add_consumer(stream); });
     nudge();
@@ -311,7 +336,8 @@ void Runtime::close_pull(const std::shared_ptr<InStream>& stream) {
     if (process_generation() != process_generation_) return;
     stream->stop();
     const std::lock_guard lock(streams_mutex_);
-    // What is in handlers is still settled through the engine, which lets go of the stream afterwards.
+    // What is in handlers is still settled through the engine, which lets go of the stream
+    // afterwards.
     const auto it = pulls_.find(stream->queue());
     if (it != pulls_.end() && it->second == stream) pulls_.erase(it);
 }

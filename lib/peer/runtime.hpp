@@ -2,11 +2,11 @@
 
 /// A living peer: the engine with real sockets, files, time and threads.
 ///
-/// Two roles, neither bound to a thread. The *owner role* (a mutex, so a full fence) may touch the engine
-/// and the sockets; whoever has something for the engine takes it for one step. The *driver* waits for
-/// the sockets: a thread in receive() when there is one, so that a message needs no hand-over between
-/// threads, else the background thread. Waiting happens outside the owner role, so the committer, for
-/// example, sends what it has just made durable by itself.
+/// Two roles, neither bound to a thread. The *owner role* (a mutex, so a full fence) may touch the
+/// engine and the sockets; whoever has something for the engine takes it for one step. The *driver*
+/// waits for the sockets: a thread in receive() when there is one, so that a message needs no
+/// hand-over between threads, else the background thread. Waiting happens outside the owner role,
+/// so the committer, for example, sends what it has just made durable by itself.
 ///
 /// Threads: background (drives when nobody else does), committer (stores what is pending), keeper
 /// (prepares and retires segments); one for event callbacks when there are any.
@@ -38,15 +38,17 @@ namespace peermq::detail {
 class Runtime final : public StreamHost, public InStreamHost, public CommitListener {
 public:
     explicit Runtime(PeerOptions options);
-    /// The last handle lets go. In a forked child all is left as it is: the threads are not there, locks
-    /// and condition variables may be in use by them, and the sockets are the parent's.
+    /// The last handle lets go. In a forked child all is left as it is: the threads are not there,
+    /// locks and condition variables may be in use by them, and the sockets are the parent's.
     static void release(Runtime* runtime) noexcept;
     ~Runtime() override;
 
     std::string bind(std::string_view endpoint);
     void connect(std::string_view endpoint);
-    [[nodiscard]] std::shared_ptr<OutStream> open_push(std::string_view queue, const PushOptions& options);
-    [[nodiscard]] std::shared_ptr<InStream> open_pull(std::string_view queue, const PullOptions& options);
+    [[nodiscard]] std::shared_ptr<OutStream> open_push(std::string_view queue,
+                                                       const PushOptions& options);
+    [[nodiscard]] std::shared_ptr<InStream> open_pull(std::string_view queue,
+                                                      const PullOptions& options);
     void close_pull(const std::shared_ptr<InStream>& stream);
     /// See Peer::close(). Later calls return what the first one did.
     bool close(base::Duration timeout);
@@ -60,7 +62,9 @@ public:
     [[nodiscard]] PeerStats stats();
     [[nodiscard]] base::PeerId id() const noexcept { return peer_; }
     [[nodiscard]] base::Clock& clock() noexcept { return clock_; }
-    [[nodiscard]] std::size_t message_bytes_max() const noexcept { return options_.message_bytes_max; }
+    [[nodiscard]] std::size_t message_bytes_max() const noexcept {
+        return options_.message_bytes_max;
+    }
 
     // StreamHost
     void records_pending(const std::shared_ptr<OutStream>& stream) override;
@@ -73,7 +77,8 @@ public:
     bool drive(const std::function<bool()>& done, base::Time deadline) override;
     void check_process() const override;
     // CommitListener
-    void committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) override;
+    void committed(const std::vector<std::shared_ptr<OutStream>>& streams,
+                   std::uint64_t ticket) override;
     void commit_failed(ErrorCode code, const std::string& text) override;
     void space_changed(bool full, const std::string& text) override;
 
@@ -85,9 +90,10 @@ private:
     void recover_streams();
     void report_damage(const spool::Damage& damage);
     void start_threads();
-    std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind, Durability durability,
-                                           const PushOptions& options);
-    std::shared_ptr<OutStream> make_queue(std::string_view name, Durability durability, const PushOptions& options);
+    std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
+                                           Durability durability, const PushOptions& options);
+    std::shared_ptr<OutStream> make_queue(std::string_view name, Durability durability,
+                                          const PushOptions& options);
 
     /// Lets the engine work, in this thread if the role is free, else in the thread that has it.
     void nudge();
@@ -108,7 +114,8 @@ private:
 
     PeerOptions options_;
     const unsigned process_generation_;
-    /// Of the process: streams outlive the peer in Receipts and Deliveries, and ask it for the time.
+    /// Of the process: streams outlive the peer in Receipts and Deliveries, and ask it for the
+    /// time.
     inline static base::SystemClock clock_;
     base::SystemRandom random_;
     base::SystemFileSystem files_;
@@ -119,25 +126,26 @@ private:
     std::unique_ptr<net::Network> network_;
     std::unique_ptr<Engine> engine_;
 
-    std::mutex role_;                       ///< the owner role
+    std::mutex role_;  ///< the owner role
     std::atomic<std::uint64_t> handed_out_{0};
-    std::atomic<bool> napping_{false};      ///< the background thread looks again by itself in a moment
-    std::atomic<bool> work_pending_{false}; ///< somebody could not take the role and left it work
+    std::atomic<bool> napping_{false};  ///< the background thread looks again by itself in a moment
+    std::atomic<bool> work_pending_{false};  ///< somebody could not take the role and left it work
     std::atomic<base::Time> next_deadline_{base::Time{}};  ///< of the engine and the network
 
     std::mutex driver_mutex_;
     std::condition_variable driver_changed_;
     Driver driver_ = Driver::nobody;
     bool application_wants_ = false;
-    std::uint64_t drives_ = 0;              ///< counts changes of the driver
-    bool background_parked_ = false;        ///< the background thread sleeps until told
+    std::uint64_t drives_ = 0;                     ///< counts changes of the driver
+    bool background_parked_ = false;               ///< the background thread sleeps until told
     std::atomic<bool> background_looking_{false};  ///< it sleeps for a moment, then looks again
     std::atomic<bool> driver_waiting_{false};
     std::atomic<base::Time> waiting_until_{base::Time{}};
 
-    std::mutex streams_mutex_;              ///< guards what follows, up to close_result_
+    std::mutex streams_mutex_;  ///< guards what follows, up to close_result_
     std::map<std::string, std::shared_ptr<OutStream>, std::less<>> pushes_;
-    std::map<std::string, PushOptions, std::less<>> push_options_;  ///< of those that were asked for
+    std::map<std::string, PushOptions, std::less<>>
+        push_options_;  ///< of those that were asked for
     std::map<std::string, std::shared_ptr<InStream>, std::less<>> pulls_;
     bool closed_ = false;
     bool close_result_ = true;

@@ -31,8 +31,8 @@ bool Runtime::close(base::Duration timeout) {
         for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
     }
     // Also those whose Pull is gone but whose messages are still in somebody's hands.
-    const std::vector<std::shared_ptr<InStream>> pulls =
-        with_engine([](const Engine& engine) { return engine.pulls(); });
+    const std::vector<std::shared_ptr<InStream>> pulls = with_engine(
+        [](const Engine& engine) { return engine.pulls(); });
     const base::Time deadline = base::after(clock_.now(), timeout);
     const auto wait_until = [&](const std::function<bool()>& condition) {
         std::mutex mutex;
@@ -49,12 +49,15 @@ bool Runtime::close(base::Duration timeout) {
     bool clean = wait_until([&] {
         return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
             return stream->stored() || stream->config().kind == spool::StreamKind::dead ||
-                   with_engine([&](Engine& engine) { return engine.group(*stream).stats().depth == 0; });
+                   with_engine(
+                       [&](Engine& engine) { return engine.group(*stream).stats().depth == 0; });
         });
     });
     with_engine([](Engine& engine) { engine.begin_close(); });
     kick();
-    clean = wait_until([&] { return with_engine([](Engine& engine) { return engine.drained(); }); }) && clean;
+    clean = wait_until(
+                [&] { return with_engine([](Engine& engine) { return engine.drained(); }); }) &&
+            clean;
     for (const auto& stream : pushes) stream->close();
     for (const auto& stream : pulls) stream->close();
     if (commits_) {
@@ -162,9 +165,10 @@ PeerStats Runtime::stats() {
         stats.spool.disk_bytes = spool.disk_bytes;
         stats.spool.segments = spool.segments;
         stats.spool.syncs = spool.syncs;
-        stats.spool.sync_mean =
-            std::chrono::nanoseconds(static_cast<std::int64_t>(spool.syncs ? spool.sync_ns_total / spool.syncs : 0));
-        stats.spool.sync_max = std::chrono::nanoseconds(static_cast<std::int64_t>(spool.sync_ns_max));
+        stats.spool.sync_mean = std::chrono::nanoseconds(
+            static_cast<std::int64_t>(spool.syncs ? spool.sync_ns_total / spool.syncs : 0));
+        stats.spool.sync_max = std::chrono::nanoseconds(
+            static_cast<std::int64_t>(spool.sync_ns_max));
         stats.spool.space_low = spool.space_low;
     }
     return stats;

@@ -16,8 +16,8 @@ constexpr auto kVacancy = 1ms;
 /// After so many looks at a driver that never left, the background thread sleeps until told.
 constexpr int kLooksBeforeParking = 20;
 constexpr auto kKeeperInterval = 250ms;
-/// After a turn that handed out so many messages more of them are coming: the background thread then
-/// sleeps for a moment instead of being woken for each.
+/// After a turn that handed out so many messages more of them are coming: the background thread
+/// then sleeps for a moment instead of being woken for each.
 constexpr std::uint64_t kBusyTurn = 32;
 constexpr auto kNap = 50us;
 
@@ -134,7 +134,8 @@ bool Runtime::guarded_step() {
         return step();
     } catch (const std::exception& error) {
         // Nothing may leave a thread of ours. What failed is tried again with the next turn.
-        events_.emit({EventKind::io_error, "", "", 1, std::string("a turn of the peer failed: ") + error.what()});
+        events_.emit({EventKind::io_error, "", "", 1,
+                      std::string("a turn of the peer failed: ") + error.what()});
         std::this_thread::sleep_for(kVacancy);
         return false;
     }
@@ -191,7 +192,8 @@ void Runtime::run_keeper() {
             while (spool_->maintain() && !stopping_) {
             }
         } catch (const std::exception& error) {
-            events_.emit({EventKind::io_error, "", "", 1, std::string("upkeep of the spool failed: ") + error.what()});
+            events_.emit({EventKind::io_error, "", "", 1,
+                          std::string("upkeep of the spool failed: ") + error.what()});
         }
         lock.lock();
         if (stopping_ || spool_->maintenance_due()) continue;
@@ -220,10 +222,12 @@ void Runtime::unreserve(const OutStream& stream, std::uint64_t bytes) {
 
 bool Runtime::make_room(OutStream& stream, std::uint64_t bytes) {
     if (stream.overflow() != Overflow::drop_oldest) return false;
-    const std::uint64_t dropped = with_engine([&](Engine& engine) { return engine.drop_oldest(stream, bytes); });
+    const std::uint64_t dropped = with_engine(
+        [&](Engine& engine) { return engine.drop_oldest(stream, bytes); });
     if (dropped == 0) return false;  // all that is left is in consumers' hands
-    events_.emit({EventKind::dropped, "", stream.config().name, dropped,
-                  "quota reached: the oldest " + std::to_string(dropped) + " message(s) are dropped"});
+    events_.emit(
+        {EventKind::dropped, "", stream.config().name, dropped,
+         "quota reached: the oldest " + std::to_string(dropped) + " message(s) are dropped"});
     // The spool counts what is settled once that is stored.
     if (stream.stored()) (void)commits_->try_commit();
     return true;
@@ -232,26 +236,28 @@ bool Runtime::make_room(OutStream& stream, std::uint64_t bytes) {
 bool Runtime::commit_now() { return commits_->try_commit(); }
 
 void Runtime::flush_wanted(InStream& stream, bool at_once) {
-    if (!stream.listed.exchange(true)) engine_->notifications().pull_wants_flush(stream.shared_from_this());
+    if (!stream.listed.exchange(true))
+        engine_->notifications().pull_wants_flush(stream.shared_from_this());
     if (at_once) {
         nudge();
         return;
     }
-    // Within a moment: by the thread that waits for the sockets, or by the background thread's next look.
+    // Within a moment: by the thread that waits for the sockets, or by the background thread's next
+    // look.
     work_pending_.store(true);
     if (driver_waiting_.load()) network_->wake();
 }
 
-void Runtime::check_process() const {
-    detail::check_process(process_generation_);
-}
+void Runtime::check_process() const { detail::check_process(process_generation_); }
 
-void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket) {
+void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams,
+                        std::uint64_t ticket) {
     engine_->notifications().committed(streams, ticket);
     try {
         nudge();
     } catch (const std::exception& error) {
-        events_.emit({EventKind::io_error, "", "", 1, std::string("a turn of the peer failed: ") + error.what()});
+        events_.emit({EventKind::io_error, "", "", 1,
+                      std::string("a turn of the peer failed: ") + error.what()});
     }
     if (spool_->maintenance_due()) {
         const std::lock_guard lock(keeper_mutex_);
@@ -260,7 +266,8 @@ void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams, 
 }
 
 void Runtime::commit_failed(ErrorCode code, const std::string& text) {
-    events_.emit({EventKind::io_error, "", "", 1, "the spool accepts nothing more until it is reopened: " + text});
+    events_.emit({EventKind::io_error, "", "", 1,
+                  "the spool accepts nothing more until it is reopened: " + text});
     std::vector<std::shared_ptr<OutStream>> stored;
     {
         const std::lock_guard lock(streams_mutex_);

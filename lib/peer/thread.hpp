@@ -8,8 +8,8 @@
 
 namespace peermq::detail {
 
-/// Starts a thread that shows `name` (15 characters) in ps and debuggers and takes no signals: they are
-/// the application's.
+/// Starts a thread that shows `name` (15 characters) in ps and debuggers and takes no signals: they
+/// are the application's.
 template <typename Work>
 std::thread start_thread(const char* name, Work&& work) {
     sigset_t all;

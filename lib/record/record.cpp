@@ -32,10 +32,10 @@ static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 
 
 [[nodiscard]] std::uint64_t checksum(const std::byte* record, std::size_t bytes,
                                      Seed seed) noexcept {
-    // In two steps, the first seeding the second: for short messages that is a third of the work of one
-    // pass, whose cost jumps above 128 bytes.
-    const std::uint64_t fixed =
-        XXH3_64bits_withSeed(record + kChecksumBytes, kHeaderBytes - kChecksumBytes, seed.value);
+    // In two steps, the first seeding the second: for short messages that is a third of the work of
+    // one pass, whose cost jumps above 128 bytes.
+    const std::uint64_t fixed = XXH3_64bits_withSeed(record + kChecksumBytes,
+                                                     kHeaderBytes - kChecksumBytes, seed.value);
     return XXH3_64bits_withSeed(record + kHeaderBytes, bytes - kHeaderBytes, fixed);
 }
 
@@ -56,11 +56,9 @@ static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 
 [[nodiscard]] bool is_known(Type type) noexcept {
     switch (type) {
         case Type::message:
-        case Type::state:
-            return true;
+        case Type::state: return true;
         case Type::reply:
-        case Type::transaction:
-            return false;
+        case Type::transaction: return false;
     }
     return false;
 }
@@ -166,16 +164,11 @@ void encode(const Record& record, Seed seed, std::span<std::byte> out) noexcept 
 
 std::string_view to_string(DecodeError error) noexcept {
     switch (error) {
-        case DecodeError::none:
-            return "none";
-        case DecodeError::truncated:
-            return "truncated";
-        case DecodeError::bad_length:
-            return "bad_length";
-        case DecodeError::bad_checksum:
-            return "bad_checksum";
-        case DecodeError::unknown_type:
-            return "unknown_type";
+        case DecodeError::none: return "none";
+        case DecodeError::truncated: return "truncated";
+        case DecodeError::bad_length: return "bad_length";
+        case DecodeError::bad_checksum: return "bad_checksum";
+        case DecodeError::unknown_type: return "unknown_type";
     }
     return "unknown";
 }

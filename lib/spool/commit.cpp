@@ -87,8 +87,8 @@ PendingBatch LogSpool::make_pending(const Batch& batch, bool& reserve_use) {
 }
 
 bool LogSpool::fits(std::uint64_t bytes, bool reserve_use) const {
-    const std::uint64_t limit =
-        reserve_use ? active_limit_ : active_limit_ - reserve_tail(segment_bytes_);
+    const std::uint64_t limit = reserve_use ? active_limit_
+                                            : active_limit_ - reserve_tail(segment_bytes_);
     // A batch longer than a segment gets a segment of its own.
     return active_->used + bytes <= limit || active_->used == content_at_;
 }
@@ -140,8 +140,8 @@ int LogSpool::append(PendingBatch&& pending) {
     head.state_bytes = static_cast<std::uint32_t>(pending.state.size());
     head.change_count = pending.change_count;
     const std::uint64_t seed = segment.header.random_id;
-    const std::vector<std::byte> front =
-        encode_batch_front(head, pending.parts, pending.state, seed);
+    const std::vector<std::byte> front = encode_batch_front(head, pending.parts, pending.state,
+                                                            seed);
     const std::vector<std::byte> back = encode_batch_back(head, pending.parts, seed);
     std::vector<base::ByteSpan> pieces;
     pieces.reserve(pending.pieces.size() + 2);

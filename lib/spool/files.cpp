@@ -35,8 +35,8 @@ std::string read_owner(base::File& file) {
     const base::IoResult got = file.read_at(bytes, 0);
     std::string text(base::as_text(base::ByteSpan(bytes).first(got.ok() ? got.bytes : 0)));
     text = text.substr(0, text.find('\n'));
-    const bool clean =
-        std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 127; });
+    const bool clean = std::all_of(text.begin(), text.end(),
+                                   [](char c) { return c >= ' ' && c < 127; });
     return clean ? text : std::string();
 }
 

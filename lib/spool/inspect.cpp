@@ -30,10 +30,8 @@ std::string describe(const StateEntry& entry) {
         case StateKind::stream:
             return "stream \"" + entry.info.name + "\" end " + std::to_string(entry.end);
         case StateKind::settled:
-        case StateKind::runs:
-            return "settled" + group + " " + runs_text(entry.runs);
-        case StateKind::mark:
-            return "mark" + group + " " + std::to_string(entry.mark);
+        case StateKind::runs: return "settled" + group + " " + runs_text(entry.runs);
+        case StateKind::mark: return "mark" + group + " " + std::to_string(entry.mark);
         case StateKind::retry:
             return "retry" + group + " " + std::to_string(entry.retry.seq) + " nacks " +
                    std::to_string(entry.retry.nacks) + " crashes " +
@@ -145,8 +143,8 @@ private:
     void visit_batch(const Segment& segment, SegmentSummary& summary, const ScannedBatch& batch) {
         if (excluded(segment, batch.head.offset)) return;
         ++summary.batches;
-        LogEntry entry =
-            entry_of(LogEntry::Kind::batch, summary.path, batch.head.offset, batch.head.bytes);
+        LogEntry entry = entry_of(LogEntry::Kind::batch, summary.path, batch.head.offset,
+                                  batch.head.bytes);
         entry.text = "batch " + std::to_string(batch.head.number) + ", synced " +
                      std::to_string(batch.head.synced) +
                      ((batch.head.flags & kCheckpoint) != 0 ? ", checkpoint" : "");
@@ -171,8 +169,8 @@ private:
         ++summary.records;
         const StreamData* data = recovered_.state.find(record.part.stream);
         const Seq seq = record.record.seq;
-        LogEntry entry =
-            entry_of(LogEntry::Kind::record, summary.path, record.offset, record.bytes.size());
+        LogEntry entry = entry_of(LogEntry::Kind::record, summary.path, record.offset,
+                                  record.bytes.size());
         entry.stream = &stream->info;
         entry.record = &record.record;
         entry.settled = data->finished().contains(seq);
@@ -193,9 +191,9 @@ private:
         entry.text = text;
         say(entry);
         // Recovery itself finds most of it; only what it need not look at is new.
-        const bool known =
-            std::any_of(out_.damage.begin(), out_.damage.end(),
-                        [&](const Damage& d) { return d.path == path && d.offset == offset; });
+        const bool known = std::any_of(
+            out_.damage.begin(), out_.damage.end(),
+            [&](const Damage& d) { return d.path == path && d.offset == offset; });
         if (!known) {
             out_.damage.push_back(
                 {Damage::Kind::corrupt_records, path, offset, bytes, records, path + ": " + text});

@@ -87,10 +87,10 @@ private:
         for (const base::DirectoryEntry& entry : entries) {
             if (is_temporary(entry.name)) out_.stale.push_back(entry.name);
             const auto number = segment_number(entry.name);
-            const bool near =
-                number && *number > 0 &&
-                (!result_.have_manifest || *number < out_.manifest.next_number + kNumberAhead) &&
-                *number < ~std::uint64_t{0} - kNumberAhead;
+            const bool near = number && *number > 0 &&
+                              (!result_.have_manifest ||
+                               *number < out_.manifest.next_number + kNumberAhead) &&
+                              *number < ~std::uint64_t{0} - kNumberAhead;
             if (!near || !entry.is_regular_file) continue;
             out_.next_number = std::max(out_.next_number, *number + 1);
             if (std::count(set_aside_.begin(), set_aside_.end(), *number) != 0) {
@@ -224,8 +224,8 @@ private:
             out_.aside.push_back(candidate.named);
             return false;
         }
-        const bool has_own =
-            std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& c) {
+        const bool has_own = std::any_of(
+            candidates_.begin(), candidates_.end(), [&](const Candidate& c) {
                 return c.named == number && c.header_ok && c.segment->number() == number;
             });
         if (!has_own) {

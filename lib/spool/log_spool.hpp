@@ -172,8 +172,8 @@ private:
     Catalog catalog_;
     std::shared_ptr<Segment> active_;  // written under both locks
     std::vector<std::shared_ptr<Segment>> prepared_;
-    /// No longer prepared, not yet active: each manifest must name it, or the next opening would take
-    /// it for a reclaimed one, with all that was written to it in between.
+    /// No longer prepared, not yet active: each manifest must name it, or the next opening would
+    /// take it for a reclaimed one, with all that was written to it in between.
     std::shared_ptr<Segment> taken_;
     std::vector<std::uint64_t> creating_;  // numbers given out, files not there yet
     std::uint64_t next_number_ = 1;

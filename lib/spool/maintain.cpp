@@ -244,8 +244,8 @@ bool LogSpool::carry() {
         std::lock_guard lock(mutex_);
         for (std::size_t i = 0; i < parts.size(); ++i) {
             const PartEntry& part = parts[i];
-            const std::uint64_t live =
-                part.count - state_.find(part.stream)->finished().count_in(part.run());
+            const std::uint64_t live = part.count -
+                                       state_.find(part.stream)->finished().count_in(part.run());
             catalog_.remove_run(*victim, part.stream, part.epoch, was_carried[i], part.run(), live);
             stats_.records_carried += part.count;
         }

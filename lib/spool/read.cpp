@@ -114,8 +114,9 @@ std::optional<PartPlace> LogSpool::locate(const std::shared_ptr<Segment>& segmen
         for (const IndexEntry& entry : candidates) {
             if (entry.carried != query.carried) continue;
             // Behind the part read last, if that lies in the same stretch.
-            const std::uint64_t begin =
-                from > entry.begin && from < entry.end && !query.carried ? from : entry.begin;
+            const std::uint64_t begin = from > entry.begin && from < entry.end && !query.carried
+                                            ? from
+                                            : entry.begin;
             auto place = find_part(*segment->file, segment->header.random_id, begin, entry.end,
                                    query, failed);
             if (place || failed) return place;

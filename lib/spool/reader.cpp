@@ -50,8 +50,8 @@ std::optional<PartPlace> place_in(const BatchHead& head, const std::vector<PartE
 /// Past damage: the thorough way, over the whole stretch.
 std::optional<PartPlace> find_by_scan(base::File& file, std::uint64_t seed, std::uint64_t begin,
                                       std::uint64_t end, const PartQuery& query, bool& failed) {
-    const Scan scan =
-        scan_segment(file, seed, {.from = begin, .to = end, .records = false, .keep_state = false});
+    const Scan scan = scan_segment(
+        file, seed, {.from = begin, .to = end, .records = false, .keep_state = false});
     failed = failed || scan.failed;
     for (const ScannedBatch& batch : scan.batches) {
         for (const ScannedPart& part : batch.parts) {
@@ -128,8 +128,8 @@ PartRead read_part(base::File& file, const PartPlace& place, Run wanted, const P
                          window.begin() + static_cast<std::ptrdiff_t>(behind));
             result.run = {wanted.first, next - 1};
             if (next <= place.run.last) {
-                result.rest =
-                    PartPlace{{next, place.run.last}, at + behind, place.end, place.batch_end};
+                result.rest = PartPlace{
+                    {next, place.run.last}, at + behind, place.end, place.batch_end};
             }
             return result;
         }

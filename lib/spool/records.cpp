@@ -17,8 +17,8 @@ public:
         Seq next = run_.first;
         while (next <= run_.last) {
             record::Decoded decoded = record::decode(bytes_.subspan(at), seed_, bytes_.size());
-            const bool good =
-                usable(decoded) && decoded.record.seq >= next && decoded.record.seq <= run_.last;
+            const bool good = usable(decoded) && decoded.record.seq >= next &&
+                              decoded.record.seq <= run_.last;
             if (!good) {
                 const auto found = search(at + 8, next);
                 if (!found) break;

@@ -10,8 +10,8 @@
 namespace peermq::spool {
 
 /// Called for each record that checks, in order of seq: its place within the part and its content.
-using VisitRecord =
-    std::function<bool(std::size_t offset, std::size_t bytes, const record::Record&)>;
+using VisitRecord = std::function<bool(std::size_t offset, std::size_t bytes,
+                                       const record::Record&)>;
 
 /// Visits the good records in `bytes`, which begin with seq `run.first` or a later one, until
 /// `visit` says false. Returns the seqs of `run` that have no good record, as far as the walk got.

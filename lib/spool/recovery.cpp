@@ -138,12 +138,12 @@ private:
                                  {.to = segment.used, .records = false});
         out_.report.bytes_scanned += scan.bytes_read;
         require_read(segment, scan);
-        const bool good =
-            scan.gaps.empty() && scan.end == segment.used &&
-            scan.batches.size() == segment.batches &&
-            std::all_of(scan.batches.begin(), scan.batches.end(), [](const ScannedBatch& b) {
-                return b.state_ok && b.table_ok && b.complete;
-            });
+        const bool good = scan.gaps.empty() && scan.end == segment.used &&
+                          scan.batches.size() == segment.batches &&
+                          std::all_of(scan.batches.begin(), scan.batches.end(),
+                                      [](const ScannedBatch& b) {
+                                          return b.state_ok && b.table_ok && b.complete;
+                                      });
         if (good) {
             work.batches = std::move(scan.batches);
             return;
@@ -163,8 +163,8 @@ private:
 
     void scan_all(Work& work, const ChainEntry* chain) {
         Segment& segment = *work.segment;
-        const std::uint64_t to =
-            chain != nullptr ? std::min(chain->valid_end, segment.file_bytes) : segment.file_bytes;
+        const std::uint64_t to = chain != nullptr ? std::min(chain->valid_end, segment.file_bytes)
+                                                  : segment.file_bytes;
         Scan scan = scan_segment(*segment.file, segment.header.random_id,
                                  {.to = to, .keep_state = work.needs_state});
         out_.report.bytes_scanned += scan.bytes_read;
@@ -257,8 +257,8 @@ private:
         const bool state_lost = !batch.state_ok && work.needs_state;
         state_damaged_ = state_damaged_ || state_lost || !batch.table_ok;
         std::string text = "batch " + std::to_string(batch.head.number) + " is damaged: ";
-        text +=
-            batch.table_ok ? plural(lost, "record") + " lost" : "its records cannot be told apart";
+        text += batch.table_ok ? plural(lost, "record") + " lost"
+                               : "its records cannot be told apart";
         if (state_lost)
             text += ", and so are changes of delivery state: some messages may be repeated";
         damage(*work.segment, Damage::Kind::corrupt_records, batch.head.offset, batch.head.bytes,
@@ -433,8 +433,8 @@ private:
         extent.id = entry.id;
         extent.epoch = entry.epoch;
         extent.records += good.size();
-        extent.bytes +=
-            good.size() == entry.count ? entry.bytes : entry.bytes / entry.count * good.size();
+        extent.bytes += good.size() == entry.count ? entry.bytes
+                                                   : entry.bytes / entry.count * good.size();
         good.for_each([&](Run run) {
             if (!extent.runs.empty() && extent.runs.back().last + 1 == run.first) {
                 extent.runs.back().last = run.last;

@@ -41,15 +41,15 @@ private:
     void load(std::uint64_t offset, std::uint64_t bytes) {
         start_ = offset;
         filled_ = 0;
-        const std::uint64_t want =
-            std::min(std::max<std::uint64_t>(bytes, kWindowBytes), to_ > offset ? to_ - offset : 0);
+        const std::uint64_t want = std::min(std::max<std::uint64_t>(bytes, kWindowBytes),
+                                            to_ > offset ? to_ - offset : 0);
         // Grows as bytes arrive, so a length that lies about the file costs no memory.
         while (filled_ < want) {
             const std::uint64_t step = std::min<std::uint64_t>(
                 want - filled_, std::max<std::uint64_t>(filled_, kWindowBytes));
             if (buffer_.size() < filled_ + step) buffer_.resize(filled_ + step);
-            const base::IoResult got =
-                file_.read_at(std::span(buffer_).subspan(filled_, step), offset + filled_);
+            const base::IoResult got = file_.read_at(std::span(buffer_).subspan(filled_, step),
+                                                     offset + filled_);
             if (!got.ok()) failed_ = true;
             if (!got.ok() || got.bytes == 0) break;
             filled_ += got.bytes;

@@ -135,12 +135,12 @@ Catalog::Ref Catalog::extent_for(Segment& segment, StreamRefs& refs, const PartE
     extent->carried = part.carried();
     const Ref ref{&segment, extent};
     // Regular parts come in rising order, except while recovery goes through older segments.
-    const auto at =
-        part.carried()
-            ? list.end()
-            : std::partition_point(list.begin(), list.end(), [&](const Ref& r) {
-                  return !r.extent->runs.empty() && r.extent->runs.front().first < part.first;
-              });
+    const auto at = part.carried()
+                        ? list.end()
+                        : std::partition_point(list.begin(), list.end(), [&](const Ref& r) {
+                              return !r.extent->runs.empty() &&
+                                     r.extent->runs.front().first < part.first;
+                          });
     list.insert(at, ref);
     return ref;
 }

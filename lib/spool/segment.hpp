@@ -54,7 +54,7 @@ struct Segment {
     std::uint64_t used = kSegmentDataAt;  ///< where the valid batches end
     std::uint64_t file_bytes = 0;
     std::uint64_t batches = 0;
-    bool sealed = false;       ///< has a footer
+    bool sealed = false;  ///< has a footer
     /// Recovered, and from here on nothing proves that it was ever synced; 0 = all of it is proven.
     std::uint64_t unproven_from = 0;
     bool quarantined = false;  ///< a copy is kept already

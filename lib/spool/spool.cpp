@@ -19,8 +19,8 @@ namespace {
 
 std::uint64_t segment_bytes_for(const SpoolOptions& options) {
     // A small quota must not sit in one segment that can never be reclaimed.
-    const std::uint64_t bytes =
-        std::min<std::uint64_t>(options.segment_bytes, options.max_bytes / 4);
+    const std::uint64_t bytes = std::min<std::uint64_t>(options.segment_bytes,
+                                                        options.max_bytes / 4);
     return base::padded(std::max<std::uint64_t>(bytes, limits::segment_bytes_min));
 }
 
@@ -139,8 +139,8 @@ int LogSpool::create_first_segment(bool preallocate, std::vector<std::byte>& fro
         front.insert(front.end(), end.begin(), end.end());
     }
     std::shared_ptr<Segment> segment;
-    const int error =
-        files_->create_segment(header, front, preallocate ? segment_bytes_ : 0, segment);
+    const int error = files_->create_segment(header, front, preallocate ? segment_bytes_ : 0,
+                                             segment);
     if (error != 0) return error;
     segment->used = kSegmentDataAt + front.size();
     segment->batches = batches;
@@ -169,8 +169,8 @@ int LogSpool::make_durable(Segment& segment) {
         if (!read_exactly(*segment.file, bytes, at)) return EIO;
         base::ByteSpan left(bytes);
         while (!left.empty()) {
-            const base::IoResult written =
-                segment.file->write_at(std::span(&left, 1), at + bytes.size() - left.size());
+            const base::IoResult written = segment.file->write_at(std::span(&left, 1),
+                                                                  at + bytes.size() - left.size());
             left = left.subspan(written.bytes);
             // Where blocks cannot be written in place for want of room, the sync alone must do.
             if (is_full(written.error)) break;
@@ -251,8 +251,8 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
     // After a failure the generation moves on too: which of the two is on disk is not known.
     manifest_.generation = manifest.generation;
     if (error != 0) manifest_dirty_ = true;
-    manifest_after_ =
-        error == 0 ? base::Time{} : base::after(clock_.now(), limits::free_space_check_interval);
+    manifest_after_ = error == 0 ? base::Time{}
+                                 : base::after(clock_.now(), limits::free_space_check_interval);
     return error;
 }
 

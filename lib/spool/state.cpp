@@ -166,28 +166,16 @@ std::optional<StateEntry> next_state_entry(base::ByteSpan& bytes) {
     ByteReader in(bytes.subspan(kEntryHeadBytes, length - kEntryHeadBytes));
     bool good = false;
     switch (entry.kind) {
-        case StateKind::stream:
-            good = decode_stream(in, entry);
-            break;
-        case StateKind::settled:
-            good = decode_runs(in, 1, entry.runs);
-            break;
+        case StateKind::stream: good = decode_stream(in, entry); break;
+        case StateKind::settled: good = decode_runs(in, 1, entry.runs); break;
         case StateKind::mark:
             entry.mark = in.number<Seq>();
             good = true;
             break;
-        case StateKind::retry:
-            good = decode_retry(in, entry);
-            break;
-        case StateKind::runs:
-            good = decode_runs(in, in.left() / 16, entry.runs);
-            break;
-        case StateKind::chain:
-            good = decode_chain(in, entry);
-            break;
-        default:
-            good = (kind & kSkippableKind) != 0;
-            break;
+        case StateKind::retry: good = decode_retry(in, entry); break;
+        case StateKind::runs: good = decode_runs(in, in.left() / 16, entry.runs); break;
+        case StateKind::chain: good = decode_chain(in, entry); break;
+        default: good = (kind & kSkippableKind) != 0; break;
     }
     if (!good || in.failed()) return std::nullopt;
     bytes = bytes.subspan(length);
@@ -249,17 +237,14 @@ bool DeliveryState::apply(const StateEntry& entry) {
                                     group.retries.upper_bound(run.last));
             }
             break;
-        case StateKind::mark:
-            group.mark = std::max(group.mark, entry.mark);
-            break;
+        case StateKind::mark: group.mark = std::max(group.mark, entry.mark); break;
         case StateKind::retry:
             if (!group.settled.contains(entry.retry.seq)) {
                 group.retries[entry.retry.seq] = entry.retry;
             }
             break;
         case StateKind::stream:
-        case StateKind::chain:
-            break;
+        case StateKind::chain: break;
     }
     return true;
 }
@@ -276,9 +261,7 @@ void DeliveryState::apply(const StateChange& change) {
                                     group.retries.upper_bound(change.run.last));
             }
             break;
-        case StateChange::Kind::mark:
-            group.mark = std::max(group.mark, change.mark);
-            break;
+        case StateChange::Kind::mark: group.mark = std::max(group.mark, change.mark); break;
         case StateChange::Kind::retry:
             if (!group.settled.contains(change.retry.seq)) {
                 group.retries[change.retry.seq] = change.retry;

@@ -139,8 +139,8 @@ void read(Reader& reader, Valid& valid) {
     valid.number = reader.number<std::uint32_t>();
     valid.done = reader.flag();
     reader.reserved(3);
-    valid.revoked =
-        read_list<base::Run>(reader, reader.count(kRunBytes), [&] { return reader.run(); });
+    valid.revoked = read_list<base::Run>(reader, reader.count(kRunBytes),
+                                         [&] { return reader.run(); });
 }
 
 void read(Reader& reader, Settle& settle) {
@@ -170,8 +170,8 @@ void read(Reader& reader, Confirm& confirm) {
 }
 
 void read(Reader& reader, Renew& renew) {
-    renew.runs =
-        read_list<base::Run>(reader, reader.count(kRunBytes), [&] { return reader.run(); });
+    renew.runs = read_list<base::Run>(reader, reader.count(kRunBytes),
+                                      [&] { return reader.run(); });
 }
 
 void read(Reader& reader, Recall& recall) { recall.messages = reader.number<std::uint32_t>(); }
@@ -197,8 +197,8 @@ void read_with_payload(Reader& reader, base::ByteSpan payload, Fragment& fragmen
     fragment.total = reader.number<std::uint32_t>();
     fragment.offset = reader.number<std::uint32_t>();
     fragment.bytes = payload;
-    const bool fits =
-        fragment.offset <= fragment.total && payload.size() <= fragment.total - fragment.offset;
+    const bool fits = fragment.offset <= fragment.total &&
+                      payload.size() <= fragment.total - fragment.offset;
     if (fragment.run.run.count() != 1 || payload.empty() || !fits) {
         reader.fail(DecodeError::bad_value);
     }
@@ -220,50 +220,28 @@ using ReadBody = void (*)(Reader&, base::ByteSpan, Body&);
 /// The reader of a type's fields; null for types of other versions.
 [[nodiscard]] ReadBody reader_of(FrameType type) noexcept {
     switch (type) {
-        case FrameType::hello:
-            return read_body<Hello>;
-        case FrameType::reject:
-            return read_body<Reject>;
-        case FrameType::bye:
-            return read_body<Bye>;
-        case FrameType::ping:
-            return read_body<Ping>;
-        case FrameType::pong:
-            return read_body<Pong>;
-        case FrameType::credit:
-            return read_body<Credit>;
-        case FrameType::want:
-            return read_body<Want>;
-        case FrameType::unwant:
-            return read_body<Unwant>;
-        case FrameType::offer:
-            return read_body<Offer>;
-        case FrameType::unoffer:
-            return read_body<Unoffer>;
-        case FrameType::state:
-            return read_body<State>;
-        case FrameType::grant:
-            return read_body<Grant>;
-        case FrameType::granted:
-            return read_body<Granted>;
-        case FrameType::held:
-            return read_body<Held>;
-        case FrameType::valid:
-            return read_body<Valid>;
-        case FrameType::batch:
-            return read_body<Batch>;
-        case FrameType::fragment:
-            return read_body<Fragment>;
-        case FrameType::settle:
-            return read_body<Settle>;
-        case FrameType::confirm:
-            return read_body<Confirm>;
-        case FrameType::renew:
-            return read_body<Renew>;
-        case FrameType::recall:
-            return read_body<Recall>;
-        default:
-            return nullptr;
+        case FrameType::hello: return read_body<Hello>;
+        case FrameType::reject: return read_body<Reject>;
+        case FrameType::bye: return read_body<Bye>;
+        case FrameType::ping: return read_body<Ping>;
+        case FrameType::pong: return read_body<Pong>;
+        case FrameType::credit: return read_body<Credit>;
+        case FrameType::want: return read_body<Want>;
+        case FrameType::unwant: return read_body<Unwant>;
+        case FrameType::offer: return read_body<Offer>;
+        case FrameType::unoffer: return read_body<Unoffer>;
+        case FrameType::state: return read_body<State>;
+        case FrameType::grant: return read_body<Grant>;
+        case FrameType::granted: return read_body<Granted>;
+        case FrameType::held: return read_body<Held>;
+        case FrameType::valid: return read_body<Valid>;
+        case FrameType::batch: return read_body<Batch>;
+        case FrameType::fragment: return read_body<Fragment>;
+        case FrameType::settle: return read_body<Settle>;
+        case FrameType::confirm: return read_body<Confirm>;
+        case FrameType::renew: return read_body<Renew>;
+        case FrameType::recall: return read_body<Recall>;
+        default: return nullptr;
     }
 }
 

@@ -242,11 +242,11 @@ FrameType write(Writer& writer, const Settle& settle) {
     writer.number(settle.number);
     writer.number(settle.confirmed);
     writer.count(count);
-    const std::size_t fixed_bytes =
-        kFrameHeaderBytes + kSettleFieldsBytes + count * kSettleEntryBytes;
-    const std::size_t reason_bytes_max =
-        std::min(limits::reason_bytes_max,
-                 (limits::frame_bytes_max - fixed_bytes) / std::max<std::size_t>(count, 1));
+    const std::size_t fixed_bytes = kFrameHeaderBytes + kSettleFieldsBytes +
+                                    count * kSettleEntryBytes;
+    const std::size_t reason_bytes_max = std::min(
+        limits::reason_bytes_max,
+        (limits::frame_bytes_max - fixed_bytes) / std::max<std::size_t>(count, 1));
     for (const SettleEntry& entry : settle.entries) {
         writer.number(entry.kind);
         writer.reserved(3);

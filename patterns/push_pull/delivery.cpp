@@ -71,16 +71,19 @@ void Delivery::drop() noexcept {
     settled_ = true;
     try {
         stream_->count_unsettled_drop();
-        (void)stream_->settle(source_, seq_, delivery::SettleKind::nack, std::nullopt, "destroyed unsettled");
+        (void)stream_->settle(source_, seq_, delivery::SettleKind::nack, std::nullopt,
+                              "destroyed unsettled");
     } catch (...) {
         // The peer is closed: the lease ends by itself and the message comes again.
     }
 }
 
 std::vector<HeaderView> Delivery::headers() const {
-    std::vector<HeaderView> all = record::decode_headers(headers_).value_or(std::vector<HeaderView>{});
+    std::vector<HeaderView> all = record::decode_headers(headers_).value_or(
+        std::vector<HeaderView>{});
     std::erase_if(all, [](const HeaderView& header) {
-        return header.first.starts_with(detail::kReservedPrefix) && !header.first.starts_with(detail::kDeadPrefix);
+        return header.first.starts_with(detail::kReservedPrefix) &&
+               !header.first.starts_with(detail::kDeadPrefix);
     });
     return all;
 }
@@ -90,7 +93,8 @@ std::optional<std::string_view> Delivery::header(std::string_view name) const {
 }
 
 std::string Delivery::id() const {
-    if (const auto given = record::find_header(headers_, detail::kIdHeader)) return std::string(*given);
+    if (const auto given = record::find_header(headers_, detail::kIdHeader))
+        return std::string(*given);
     const auto& batch = *static_cast<const detail::InBatch*>(payload_.get());
     return batch.stream.hex() + "-" + std::to_string(epoch_) + "-" + std::to_string(seq_);
 }
@@ -111,11 +115,13 @@ Timestamp Delivery::timestamp() const noexcept { return Timestamp(nanoseconds(ti
 
 const std::string& Delivery::queue() const noexcept { return stream_->queue(); }
 
-Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay, std::string_view reason) {
+Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay,
+                            std::string_view reason) {
     if (settled_) {
-        throw Error(ErrorCode::invalid_state,
-                    stream_ ? "message " + id() + " of queue \"" + queue() + "\" is settled already: settle once"
-                            : std::string("this Delivery was moved from"));
+        throw Error(ErrorCode::invalid_state, stream_
+                                                  ? "message " + id() + " of queue \"" + queue() +
+                                                        "\" is settled already: settle once"
+                                                  : std::string("this Delivery was moved from"));
     }
     settled_ = true;
     delivery::SettleKind translated = delivery::SettleKind::ack;
@@ -128,7 +134,8 @@ Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseco
     Settlement settlement;
     settlement.source_ = source_;
     settlement.seq_ = seq_;
-    if (stream_->settle(source_, seq_, translated, delay, reason.substr(0, base::limits::reason_bytes_max))) {
+    if (stream_->settle(source_, seq_, translated, delay,
+                        reason.substr(0, base::limits::reason_bytes_max))) {
         settlement.stream_ = stream_;
     }
     return settlement;
@@ -137,13 +144,16 @@ Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseco
 Settlement Delivery::ack() { return settle(SettleKind::ack, std::nullopt, {}); }
 
 Settlement Delivery::nack(std::optional<std::chrono::nanoseconds> delay, std::string_view reason) {
-    if (delay && delay->count() < 0) throw Error(ErrorCode::invalid_argument, "nack: the delay must not be negative");
+    if (delay && delay->count() < 0)
+        throw Error(ErrorCode::invalid_argument, "nack: the delay must not be negative");
     return settle(SettleKind::nack, delay, reason);
 }
 
 Settlement Delivery::release() { return settle(SettleKind::release, std::nullopt, {}); }
 
-Settlement Delivery::reject(std::string_view reason) { return settle(SettleKind::reject, std::nullopt, reason); }
+Settlement Delivery::reject(std::string_view reason) {
+    return settle(SettleKind::reject, std::nullopt, reason);
+}
 
 OwnedMessage Delivery::take() const {
     OwnedMessage message;

@@ -72,7 +72,8 @@ std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
 std::optional<Delivery> Pull::receive() { return receive(base::Duration::max()); }
 
 void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options) {
-    if (options.concurrency == 0) throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency: at least 1");
+    if (options.concurrency == 0)
+        throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency: at least 1");
     impl_->stream->set_concurrency(options.concurrency);
     std::mutex mutex;
     std::exception_ptr failure;
@@ -85,7 +86,8 @@ void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options
                 } catch (const std::exception& exception) {
                     if (!delivery->settled()) delivery->nack({}, exception.what());
                 } catch (...) {
-                    if (!delivery->settled()) delivery->nack({}, "the handler threw something unknown");
+                    if (!delivery->settled())
+                        delivery->nack({}, "the handler threw something unknown");
                 }
             }
         } catch (...) {

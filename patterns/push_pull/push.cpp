@@ -13,11 +13,12 @@ using detail::WhenFull;
 
 [[noreturn]] void refuse(ErrorCode code, const std::string& text) { throw Error(code, text); }
 
-/// Headers and properties as they lie in a record; empty when there are none, which is the fast path.
+/// Headers and properties as they lie in a record; empty when there are none, which is the fast
+/// path.
 std::string encode_properties(const Message& message) {
     std::string encoded;
-    if (message.headers.empty() && message.id.empty() && message.correlation_id.empty() && message.reply_to.empty() &&
-        message.content_type.empty()) {
+    if (message.headers.empty() && message.id.empty() && message.correlation_id.empty() &&
+        message.reply_to.empty() && message.content_type.empty()) {
         return encoded;
     }
     std::vector<record::HeaderView> all;
@@ -30,22 +31,26 @@ std::string encode_properties(const Message& message) {
     add(detail::kContentTypeHeader, message.content_type);
     for (const HeaderView& header : message.headers) {
         if (header.first.starts_with(detail::kReservedPrefix)) {
-            refuse(ErrorCode::invalid_argument, "header name \"" + std::string(header.first.substr(0, 64)) +
-                                                    "\": names beginning with peermq- are reserved");
+            refuse(ErrorCode::invalid_argument,
+                   "header name \"" + std::string(header.first.substr(0, 64)) +
+                       "\": names beginning with peermq- are reserved");
         }
         all.push_back(header);
     }
     record::encode_headers(all, encoded);
     if (encoded.size() > base::limits::headers_bytes_max) {
-        refuse(ErrorCode::too_large,
-               "headers and properties take " + std::to_string(encoded.size()) + " bytes, at most 65,536 are possible");
+        refuse(ErrorCode::too_large, "headers and properties take " +
+                                         std::to_string(encoded.size()) +
+                                         " bytes, at most 65,536 are possible");
     }
     return encoded;
 }
 
-std::optional<base::Seq> append(detail::OutStream& stream, const Message& message, WhenFull when_full) {
+std::optional<base::Seq> append(detail::OutStream& stream, const Message& message,
+                                WhenFull when_full) {
     if (message.key.size() > base::limits::key_bytes_max) {
-        refuse(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) + " bytes, at most 1,024 are possible");
+        refuse(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
+                                         " bytes, at most 1,024 are possible");
     }
     const std::string properties = encode_properties(message);
     record::Record record;
@@ -82,8 +87,8 @@ bool Receipt::done(Until until) const { return stream_ && stream_->done(until, s
 
 std::string Receipt::id() const {
     if (!stream_) return {};
-    return stream_->config().id.hex() + "-" + std::to_string(stream_->config().epoch.counter) + "-" +
-           std::to_string(seq_);
+    return stream_->config().id.hex() + "-" + std::to_string(stream_->config().epoch.counter) +
+           "-" + std::to_string(seq_);
 }
 
 // --- Push

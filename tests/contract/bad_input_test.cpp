@@ -27,10 +27,12 @@ protected:
 
 TEST_F(BadCall, EndpointsAreRefusedWithTheirText) {
     Peer& peer = world.producer();
-    for (const char* text : {"", "tcp", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:99999",
-                             "tcp://127.0.0.1:-1", "tcp://127.0.0.1:http", "ipc://", "inproc://", "127.0.0.1:7000"}) {
+    for (const char* text :
+         {"", "tcp", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:99999",
+          "tcp://127.0.0.1:-1", "tcp://127.0.0.1:http", "ipc://", "inproc://", "127.0.0.1:7000"}) {
         EXPECT_NE("", text_of_error(ErrorCode::invalid_argument, [&] { peer.bind(text); })) << text;
-        EXPECT_NE("", text_of_error(ErrorCode::invalid_argument, [&] { peer.connect(text); })) << text;
+        EXPECT_NE("", text_of_error(ErrorCode::invalid_argument, [&] { peer.connect(text); }))
+            << text;
     }
     for (const char* text : {"udp://127.0.0.1:1", "http://127.0.0.1:1", "pgm://127.0.0.1:1"}) {
         const std::string said = text_of_error(ErrorCode::unsupported, [&] { peer.bind(text); });
@@ -44,7 +46,8 @@ TEST_F(BadCall, EndpointsAreRefusedWithTheirText) {
 TEST_F(BadCall, APortInUseIsNamed) {
     Peer other;
     const std::string endpoint = other.bind("tcp://127.0.0.1:*");
-    const std::string said = text_of_error(ErrorCode::address_in_use, [&] { world.producer().bind(endpoint); });
+    const std::string said = text_of_error(ErrorCode::address_in_use,
+                                           [&] { world.producer().bind(endpoint); });
     EXPECT_NE(std::string::npos, said.find(endpoint)) << said;
     const std::string path = "ipc://" + (world.directory() / "in-use");
     other.bind(path);
@@ -54,7 +57,8 @@ TEST_F(BadCall, APortInUseIsNamed) {
 }
 
 TEST_F(BadCall, OtherHostsAreLetInOnlyOnRequest) {
-    const std::string said = text_of_error(ErrorCode::denied, [&] { world.producer().bind("tcp://0.0.0.0:*"); });
+    const std::string said = text_of_error(ErrorCode::denied,
+                                           [&] { world.producer().bind("tcp://0.0.0.0:*"); });
     EXPECT_NE(std::string::npos, said.find("insecure")) << said;
     text_of_error(ErrorCode::denied, [&] { world.producer().bind("tcp://*:*"); });
     Peer insecure({.insecure = true});
@@ -63,8 +67,9 @@ TEST_F(BadCall, OtherHostsAreLetInOnlyOnRequest) {
 
 TEST_F(BadCall, QueueNamesAreChecked) {
     Peer& peer = world.producer();
-    for (const std::string& name : {std::string(), std::string("two words"), std::string("tab\t"), std::string("\xc3\xa9"),
-                                    std::string(256, 'q'), std::string("nul\0", 4)}) {
+    for (const std::string& name :
+         {std::string(), std::string("two words"), std::string("tab\t"), std::string("\xc3\xa9"),
+          std::string(256, 'q'), std::string("nul\0", 4)}) {
         text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.push(name); });
         text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull(name); });
     }
@@ -75,32 +80,40 @@ TEST_F(BadCall, QueueNamesAreChecked) {
 TEST_F(BadCall, OptionsAreChecked) {
     Peer& peer = world.producer();
     text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.push("a", {.lease = 1s}); });
-    text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.push("a", {.retry_wait_min = -1s}); });
+    text_of_error(ErrorCode::invalid_argument,
+                  [&] { (void)peer.push("a", {.retry_wait_min = -1s}); });
     text_of_error(ErrorCode::invalid_argument,
                   [&] { (void)peer.push("a", {.retry_wait_min = 2s, .retry_wait_max = 1s}); });
-    text_of_error(ErrorCode::unsupported, [&] { (void)peer.push("a", {.durability = Durability::disk}); });
+    text_of_error(ErrorCode::unsupported,
+                  [&] { (void)peer.push("a", {.durability = Durability::disk}); });
     text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull("a", {.prefetch = 0}); });
-    text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull("a", {.prefetch = 1'000'001}); });
+    text_of_error(ErrorCode::invalid_argument,
+                  [&] { (void)peer.pull("a", {.prefetch = 1'000'001}); });
     text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull("a", {.concurrency = 0}); });
     text_of_error(ErrorCode::invalid_argument, [] { Peer tiny({.message_bytes_max = 10}); });
     Push push = peer.push("a");
     text_of_error(ErrorCode::invalid_state, [&] { (void)peer.push("a", {.max_attempts = 3}); });
     Pull pull = peer.pull("a");
     text_of_error(ErrorCode::invalid_state, [&] { (void)peer.pull("a"); });
-    text_of_error(ErrorCode::invalid_argument, [&] { pull.run([](Delivery&) {}, {.concurrency = 0}); });
+    text_of_error(ErrorCode::invalid_argument,
+                  [&] { pull.run([](Delivery&) {}, {.concurrency = 0}); });
 }
 
 TEST_F(BadCall, MessagesBeyondTheLimitsAreRefusedAndTheNextIsTaken) {
     Push push = world.push();
     Pull pull = world.worker().pull("jobs");
     const std::string huge((16u << 20) + 1, 'x');
-    const std::string said = text_of_error(ErrorCode::too_large, [&] { push.post({.body = huge}); });
+    const std::string said = text_of_error(ErrorCode::too_large,
+                                           [&] { push.post({.body = huge}); });
     EXPECT_NE(std::string::npos, said.find("16777216")) << said;
     text_of_error(ErrorCode::too_large, [&] { (void)push.try_post({.body = huge}); });
     text_of_error(ErrorCode::too_large, [&] { push.post({.key = std::string(1025, 'k')}); });
-    text_of_error(ErrorCode::too_large, [&] { push.post({.headers = {{"big", std::string(65536, 'h')}}}); });
-    const std::string reserved =
-        text_of_error(ErrorCode::invalid_argument, [&] { push.post({.headers = {{"peermq-id", "1"}}}); });
+    text_of_error(ErrorCode::too_large, [&] {
+        push.post({.headers = {{"big", std::string(65536, 'h')}}});
+    });
+    const std::string reserved = text_of_error(ErrorCode::invalid_argument, [&] {
+        push.post({.headers = {{"peermq-id", "1"}}});
+    });
     EXPECT_NE(std::string::npos, reserved.find("peermq-id")) << reserved;
     push.post({.key = std::string(1024, 'k'), .headers = {{"big", std::string(60000, 'h')}}});
     Delivery delivery = next(pull);
@@ -141,7 +154,8 @@ TEST_F(BadSpool, AForeignDirectoryIsLeftAlone) {
     } catch (const Error& error) {
         EXPECT_NE(std::string::npos, std::string(error.what()).find("photos")) << error.what();
     }
-    EXPECT_EQ(1, std::distance(fs::directory_iterator(directory / "photos"), fs::directory_iterator()));
+    EXPECT_EQ(
+        1, std::distance(fs::directory_iterator(directory / "photos"), fs::directory_iterator()));
 }
 
 TEST_F(BadSpool, AnUnreadableDirectoryIsDenied) {

@@ -35,7 +35,8 @@ TEST_P(Delivering, CompetingConsumersShareWithoutLoss) {
     constexpr std::size_t kMessages = 600;
     Push push = world.push();
     std::vector<Pull> pulls;
-    for (std::size_t i = 0; i < kWorkers; ++i) pulls.push_back(world.worker().pull("jobs", {.prefetch = 8}));
+    for (std::size_t i = 0; i < kWorkers; ++i)
+        pulls.push_back(world.worker().pull("jobs", {.prefetch = 8}));
 
     std::mutex mutex;
     std::condition_variable changed;
@@ -120,21 +121,24 @@ TEST_P(Delivering, KeepsPropertiesAndHeadersUnchanged) {
 TEST_P(Delivering, TakesBodiesOfEverySize) {
     const std::size_t overhead = record::encoded_size(record::Record{});
     const std::size_t limit = base::limits::batch_bytes_max - overhead;
-    const std::vector<std::size_t> sizes{0,         1,         limit - 9, limit - 8, limit - 7, limit - 1, limit,
-                                         limit + 1, limit + 8, limit + 9, 0,         2 * limit, 5u << 20,  3};
+    const std::vector<std::size_t> sizes{0,         1,         limit - 9, limit - 8, limit - 7,
+                                         limit - 1, limit,     limit + 1, limit + 8, limit + 9,
+                                         0,         2 * limit, 5u << 20,  3};
     Push push = world.push();
     Pull pull = world.worker().pull("jobs", {.prefetch = 4});
     std::vector<std::string> bodies;
     for (const std::size_t size : sizes) {
         std::string body(size, '\0');
-        for (std::size_t i = 0; i < size; ++i) body[i] = static_cast<char>((i * 31 + i / 251 + size) & 0xff);
+        for (std::size_t i = 0; i < size; ++i)
+            body[i] = static_cast<char>((i * 31 + i / 251 + size) & 0xff);
         bodies.push_back(std::move(body));
         push.post({.body = bodies.back()});
     }
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         Delivery delivery = next(pull);
-        EXPECT_TRUE(delivery.text() == bodies[i]) << "message " << i << " of " << sizes[i] << " bytes came as "
-                                                  << delivery.body().size() << " bytes";
+        EXPECT_TRUE(delivery.text() == bodies[i])
+            << "message " << i << " of " << sizes[i] << " bytes came as " << delivery.body().size()
+            << " bytes";
         delivery.ack();
     }
     EXPECT_TRUE(push.flush(Until::acked, kLong));
@@ -165,7 +169,8 @@ TEST_P(Delivering, GivesOneKeyToOneHandlerAtATimeAndInOrder) {
     constexpr std::size_t kWorkers = 3;
     Push push = world.push();
     std::vector<Pull> pulls;
-    for (std::size_t i = 0; i < kWorkers; ++i) pulls.push_back(world.worker().pull("jobs", {.prefetch = 16}));
+    for (std::size_t i = 0; i < kWorkers; ++i)
+        pulls.push_back(world.worker().pull("jobs", {.prefetch = 16}));
     for (int i = 0; i < kPerKey; ++i) {
         for (int key = 0; key < kKeys; ++key) {
             push.post({.body = std::to_string(i), .key = "key-" + std::to_string(key)});
@@ -231,14 +236,14 @@ std::vector<Arrangement> all_setups() {
     std::vector<Arrangement> all;
     for (const Wire wire : {Wire::inproc, Wire::ipc, Wire::tcp}) {
         for (const Durability durability : {Durability::memory, Durability::os, Durability::disk}) {
-            for (const bool producer_binds : {true, false}) all.push_back({wire, durability, producer_binds});
+            for (const bool producer_binds : {true, false})
+                all.push_back({wire, durability, producer_binds});
         }
     }
     return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, Delivering, ::testing::ValuesIn(all_setups()),
-                         setup_name);
+INSTANTIATE_TEST_SUITE_P(Over, Delivering, ::testing::ValuesIn(all_setups()), setup_name);
 
 }  // namespace
 }  // namespace peermq::test

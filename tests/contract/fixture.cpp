@@ -11,7 +11,8 @@ std::string setup_name(const ::testing::TestParamInfo<Arrangement>& one) {
     static constexpr const char* kWires[] = {"Inproc", "Ipc", "Tcp"};
     static constexpr const char* kLevels[] = {"Memory", "Os", "Disk"};
     const Arrangement& setup = one.param;
-    return std::string(kWires[static_cast<int>(setup.wire)]) + kLevels[static_cast<int>(setup.durability)] +
+    return std::string(kWires[static_cast<int>(setup.wire)]) +
+           kLevels[static_cast<int>(setup.durability)] +
            (setup.producer_binds ? "ProducerBinds" : "ConsumerBinds");
 }
 
@@ -29,8 +30,8 @@ EventCallback EventLog::callback() {
 
 std::size_t EventLog::count(EventKind kind) const {
     const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(
-        std::count_if(events_.begin(), events_.end(), [&](const Event& event) { return event.kind == kind; }));
+    return static_cast<std::size_t>(std::count_if(
+        events_.begin(), events_.end(), [&](const Event& event) { return event.kind == kind; }));
 }
 
 std::optional<Event> EventLog::wait(EventKind kind, std::string_view part) const {
@@ -49,7 +50,8 @@ std::optional<Event> EventLog::wait(EventKind kind, std::string_view part) const
 std::string EventLog::text() const {
     const std::lock_guard lock(mutex_);
     std::string all;
-    for (const Event& event : events_) all += std::string(to_string(event.kind)) + ": " + event.text + "\n";
+    for (const Event& event : events_)
+        all += std::string(to_string(event.kind)) + ": " + event.text + "\n";
     return all;
 }
 

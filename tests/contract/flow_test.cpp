@@ -56,13 +56,15 @@ TEST_P(Flow, TryPostReturnsNothingWhenFull) {
     EXPECT_EQ(count, push.stats().depth);
     Pull jobs = pull();
     drain(jobs, count);
-    EXPECT_TRUE(eventually([&] { return push.try_post({.body = std::string(kBytes, 'x')}).has_value(); }));
+    EXPECT_TRUE(
+        eventually([&] { return push.try_post({.body = std::string(kBytes, 'x')}).has_value(); }));
 }
 
 TEST_P(Flow, ErrorThrowsQuotaWhenFull) {
     Push push = producer().push("jobs", small(Overflow::error));
     fill(push);
-    const std::string text = text_of_error(ErrorCode::quota, [&] { push.post({.body = std::string(kBytes, 'x')}); });
+    const std::string text = text_of_error(ErrorCode::quota,
+                                           [&] { push.post({.body = std::string(kBytes, 'x')}); });
     EXPECT_NE(std::string::npos, text.find("jobs")) << text;
 }
 
@@ -168,7 +170,9 @@ TEST_P(Flow, StatsTellWhatIsThere) {
     ASSERT_TRUE(push.flush(Until::durable, kLong));
     PushStats stats = push.stats();
     EXPECT_EQ("jobs", stats.queue);
-    EXPECT_EQ(GetParam() == Durability::memory ? "memory" : GetParam() == Durability::os ? "os" : "disk",
+    EXPECT_EQ(GetParam() == Durability::memory ? "memory"
+              : GetParam() == Durability::os   ? "os"
+                                               : "disk",
               stats.durability);
     EXPECT_EQ(5u, stats.depth);
     EXPECT_EQ(5u, stats.posted);
@@ -199,7 +203,8 @@ TEST_P(Flow, StatsTellWhatIsThere) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(With, Flow, ::testing::Values(Durability::memory, Durability::os, Durability::disk),
+INSTANTIATE_TEST_SUITE_P(With, Flow,
+                         ::testing::Values(Durability::memory, Durability::os, Durability::disk),
                          level_name);
 
 class SpoolRestart : public ::testing::TestWithParam<Durability> {
@@ -272,7 +277,8 @@ TEST_P(SpoolRestart, KeepsDeadLettersAndForgetsTheSettled) {
     EXPECT_EQ(0u, world.push().stats().depth);
 }
 
-INSTANTIATE_TEST_SUITE_P(With, SpoolRestart, ::testing::Values(Durability::os, Durability::disk), level_name);
+INSTANTIATE_TEST_SUITE_P(With, SpoolRestart, ::testing::Values(Durability::os, Durability::disk),
+                         level_name);
 
 }  // namespace
 }  // namespace peermq::test

@@ -271,7 +271,8 @@ TEST_P(Restart, OfAWorkerOnTheSamePortLosesNothing) {
     EXPECT_EQ(0u, push.stats().depth);
 }
 
-INSTANTIATE_TEST_SUITE_P(With, Restart, ::testing::Values(Durability::memory, Durability::os, Durability::disk),
+INSTANTIATE_TEST_SUITE_P(With, Restart,
+                         ::testing::Values(Durability::memory, Durability::os, Durability::disk),
                          level_name);
 
 }  // namespace

@@ -84,8 +84,11 @@ TEST_P(Settling, RejectedGoesToTheDeadLettersAndCanBeSentAgain) {
     Push push = world.push();
     Peer& worker = world.worker();
     Pull pull = worker.pull("jobs");
-    const Receipt receipt = push.post(
-        {.body = "bad", .key = "k", .headers = {{"tenant", "a"}}, .id = "order-1", .correlation_id = "c-1"});
+    const Receipt receipt = push.post({.body = "bad",
+                                       .key = "k",
+                                       .headers = {{"tenant", "a"}},
+                                       .id = "order-1",
+                                       .correlation_id = "c-1"});
     next(pull).reject("no such customer");
     EXPECT_TRUE(receipt.wait(Until::acked, kLong));
     EXPECT_TRUE(world.events.wait(EventKind::dead_letter, "no such customer"));
@@ -116,7 +119,8 @@ TEST_P(Settling, RejectedGoesToTheDeadLettersAndCanBeSentAgain) {
 }
 
 TEST_P(Settling, TooManyFailuresEndInTheDeadLetters) {
-    Push push = world.push("jobs", {.max_attempts = 3, .retry_wait_min = 0ns, .retry_wait_max = 0ns});
+    Push push = world.push("jobs",
+                           {.max_attempts = 3, .retry_wait_min = 0ns, .retry_wait_max = 0ns});
     Peer& worker = world.worker();
     Pull pull = worker.pull("jobs");
     Pull dead = worker.pull("jobs.dead");
@@ -170,7 +174,8 @@ TEST_P(Settling, AThrowingHandlerNacksWithItsText) {
     Pull pull = worker.pull("jobs");
     Pull dead = worker.pull("jobs.dead");
     push.post({.body = "x"});
-    std::jthread running([&] { pull.run([](Delivery&) { throw std::runtime_error("disk on fire"); }); });
+    std::jthread running(
+        [&] { pull.run([](Delivery&) { throw std::runtime_error("disk on fire"); }); });
     EXPECT_EQ("disk on fire", next(dead).header("peermq-dead-error"));
     pull.stop();
 }
@@ -229,8 +234,8 @@ TEST_P(LateSettlement, IsRefusedAndReported) {
     EXPECT_EQ(1u, push.stats().acked);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, LateSettlement, ::testing::Values(Durability::memory, Durability::disk),
-                         level_name);
+INSTANTIATE_TEST_SUITE_P(Over, LateSettlement,
+                         ::testing::Values(Durability::memory, Durability::disk), level_name);
 
 }  // namespace
 }  // namespace peermq::test

@@ -1,4 +1,5 @@
-/// Others at our ports, and we at theirs: reported with the cause, while a good client goes on working.
+/// Others at our ports, and we at theirs: reported with the cause, while a good client goes on
+/// working.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -29,8 +30,10 @@ public:
     RawClient(const std::string& endpoint, std::string_view bytes)
         : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         const sockaddr_in address = loopback(port_of(endpoint));
-        EXPECT_EQ(0, ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address));
-        EXPECT_EQ(static_cast<ssize_t>(bytes.size()), ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+        EXPECT_EQ(0,
+                  ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+        EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
+                  ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
     }
     ~RawClient() { ::close(socket_); }
     RawClient(const RawClient&) = delete;
@@ -54,7 +57,9 @@ public:
     }
     PlainZmq(const PlainZmq&) = delete;
     PlainZmq& operator=(const PlainZmq&) = delete;
-    void connect(const std::string& endpoint) { EXPECT_EQ(0, zmq_connect(socket_, endpoint.c_str())); }
+    void connect(const std::string& endpoint) {
+        EXPECT_EQ(0, zmq_connect(socket_, endpoint.c_str()));
+    }
     std::string bind() {
         EXPECT_EQ(0, zmq_bind(socket_, "tcp://127.0.0.1:*"));
         char endpoint[128];
@@ -98,11 +103,17 @@ protected:
 
 TEST_F(Stranger, ThatSpeaksAnotherProtocolIsReported) {
     using namespace std::string_view_literals;
-    const RawClient http(endpoint, "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n"sv);
-    const RawClient tls(endpoint, "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03 a hello of tls, as long as a greeting"sv);
-    const RawClient noise(endpoint, "\x8f\x13\x00\xfe\x42\x42 bytes from anywhere, more than a greeting of ZMTP has"sv);
+    const RawClient http(endpoint,
+                         "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n"sv);
+    const RawClient tls(
+        endpoint,
+        "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03 a hello of tls, as long as a greeting"sv);
+    const RawClient noise(
+        endpoint,
+        "\x8f\x13\x00\xfe\x42\x42 bytes from anywhere, more than a greeting of ZMTP has"sv);
     exchange();
-    EXPECT_TRUE(eventually([&] { return world.events.count(EventKind::peer_rejected) >= 3; })) << world.events.text();
+    EXPECT_TRUE(eventually([&] { return world.events.count(EventKind::peer_rejected) >= 3; }))
+        << world.events.text();
     exchange();
     EXPECT_TRUE(world.events.wait(EventKind::peer_rejected, endpoint.substr(endpoint.rfind(':'))));
     EXPECT_GE(world.producer().stats().rejected_links, 3u);
@@ -114,8 +125,11 @@ TEST_F(Stranger, ThatIsAPlainZeroMqSocketIsReported) {
         PlainZmq stranger(type);
         stranger.connect(endpoint);
         stranger.say("hello, are you a broker?");
-        EXPECT_TRUE(eventually([&] { return world.events.count(EventKind::peer_rejected) > before; }))
-            << type << "\n" << world.events.text();
+        EXPECT_TRUE(eventually([&] {
+            return world.events.count(EventKind::peer_rejected) > before;
+        })) << type
+            << "\n"
+            << world.events.text();
         exchange();
     }
     EXPECT_TRUE(world.events.wait(EventKind::peer_rejected, "HELLO")) << world.events.text();

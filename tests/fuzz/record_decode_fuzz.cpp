@@ -72,8 +72,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         bytes.resize(size & ~std::size_t{7});
         base::store(bytes.data() + 8, static_cast<std::uint32_t>(bytes.size()));
         base::store<std::uint64_t>(
-            bytes.data(), XXH3_64bits_withSeed(bytes.data() + 48, bytes.size() - 48,
-                                                XXH3_64bits_withSeed(bytes.data() + 8, 40, kSeed.value)));
+            bytes.data(),
+            XXH3_64bits_withSeed(bytes.data() + 48, bytes.size() - 48,
+                                 XXH3_64bits_withSeed(bytes.data() + 8, 40, kSeed.value)));
         check_record(bytes);
     }
     return 0;

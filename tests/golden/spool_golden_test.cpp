@@ -158,9 +158,9 @@ Seen read_unsettled(Spool& spool, const RecoveredStream& stream) {
             }
             for (Seq s = got.run.first; s <= std::min(got.run.last, run.last); ++s) {
                 const auto offset = got.offsets[s - got.run.first];
-                const auto decoded =
-                    record::decode(base::ByteSpan(got.bytes).subspan(offset),
-                                   record::Seed::of(stream.info.id, got.epoch), got.bytes.size());
+                const auto decoded = record::decode(base::ByteSpan(got.bytes).subspan(offset),
+                                                    record::Seed::of(stream.info.id, got.epoch),
+                                                    got.bytes.size());
                 seen.seqs.push_back(s);
                 seen.bodies.emplace_back(base::as_text(decoded.record.body));
             }
@@ -277,9 +277,9 @@ TEST(SpoolGolden, TheExampleInTheFormatDocumentCanBeRead) {
         *head, base::ByteSpan(bytes).subspan(kBatchHeadBytes, head->table_bytes()), kSeed);
     ASSERT_TRUE(parts.has_value());
     ASSERT_EQ(parts->size(), 1u);
-    const auto decoded =
-        record::decode(base::ByteSpan(bytes).subspan(head->records_at() - head->offset),
-                       record::Seed::of(parts->front().id, parts->front().epoch), bytes.size());
+    const auto decoded = record::decode(
+        base::ByteSpan(bytes).subspan(head->records_at() - head->offset),
+        record::Seed::of(parts->front().id, parts->front().epoch), bytes.size());
     ASSERT_TRUE(decoded.ok());
     EXPECT_EQ(base::as_text(decoded.record.body), "hello");
 }

@@ -50,8 +50,8 @@ public:
     }
     /// Somebody else takes all the room that is left.
     void fill_up() const {
-        const int fd =
-            ::open((directory_ / "foreign").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        const int fd = ::open((directory_ / "foreign").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC,
+                              0600);
         ASSERT_GE(fd, 0);
         const std::vector<char> zeros(65536);
         while (::write(fd, zeros.data(), zeros.size()) > 0) {

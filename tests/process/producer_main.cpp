@@ -47,8 +47,8 @@ peermq::PeerOptions peer_options(const Arguments& arguments) {
 
 peermq::PushOptions push_options(const Arguments& arguments) {
     peermq::PushOptions options;
-    options.durability =
-        arguments.text("level", "disk") == "os" ? peermq::Durability::os : peermq::Durability::disk;
+    options.durability = arguments.text("level", "disk") == "os" ? peermq::Durability::os
+                                                                 : peermq::Durability::disk;
     options.overflow = arguments.text("overflow", "block") == "error" ? peermq::Overflow::error
                                                                       : peermq::Overflow::block;
     options.retry_wait_min = 5ms;

@@ -33,14 +33,10 @@ volatile sig_atomic_t terminated = 0;
 
 std::string_view name_of(SettlementState state) {
     switch (state) {
-        case SettlementState::pending:
-            return "pending";
-        case SettlementState::accepted:
-            return "accepted";
-        case SettlementState::refused:
-            return "refused";
-        case SettlementState::unknown:
-            return "unknown";
+        case SettlementState::pending: return "pending";
+        case SettlementState::accepted: return "accepted";
+        case SettlementState::refused: return "refused";
+        case SettlementState::unknown: return "unknown";
     }
     return "?";
 }

@@ -23,8 +23,8 @@ bool Verdict::breaks(int invariant) const {
 std::string Verdict::text() const {
     std::string all;
     for (const Violation& each : violations) {
-        all += "INV-" + std::to_string(each.invariant) + " at event " +
-               std::to_string(each.event) + ": " + each.text + "\n";
+        all += "INV-" + std::to_string(each.invariant) + " at event " + std::to_string(each.event) +
+               ": " + each.text + "\n";
     }
     return all;
 }

@@ -41,10 +41,10 @@ struct Violation {
 };
 
 struct CheckStats {
-    std::uint64_t sent = 0;         ///< durable
-    std::uint64_t delivered = 0;    ///< deliveries in all
-    std::uint64_t duplicates = 0;   ///< deliveries after the first
-    std::uint64_t acked = 0;        ///< accepted acks
+    std::uint64_t sent = 0;        ///< durable
+    std::uint64_t delivered = 0;   ///< deliveries in all
+    std::uint64_t duplicates = 0;  ///< deliveries after the first
+    std::uint64_t acked = 0;       ///< accepted acks
     std::uint64_t refused = 0;
     std::uint64_t dead = 0;
     std::uint64_t damaged = 0;
@@ -99,10 +99,10 @@ private:
         std::uint64_t key = 0;
         bool durable = false;
         bool delivered = false;
-        bool excused = false;    ///< damage is reported, or its process kept it in memory and ended
-        bool finished = false;   ///< settled, dead, expired, purged or accepted: never again
+        bool excused = false;   ///< damage is reported, or its process kept it in memory and ended
+        bool finished = false;  ///< settled, dead, expired, purged or accepted: never again
         bool remains = false;
-        bool ack_asked = false;  ///< ack or reject, whatever came of it
+        bool ack_asked = false;    ///< ack or reject, whatever came of it
         bool maybe_acked = false;  ///< nobody will ever learn what came of it
         std::vector<Hold> holds;
     };
@@ -121,13 +121,13 @@ private:
         std::set<Name> asked;  ///< settlements without an outcome
     };
     struct Key {
-        base::Seq first_delivered = 0;        ///< highest seq delivered so far
+        base::Seq first_delivered = 0;  ///< highest seq delivered so far
         std::map<ActorId, std::uint64_t> holders;
     };
     struct Stream {
         ActorId producer = 0;
         bool in_memory = false;
-        std::map<EpochNumber, base::Seq> durable_max;  ///< of all epochs with known messages
+        std::map<EpochNumber, base::Seq> durable_max;       ///< of all epochs with known messages
         std::unordered_map<std::uint64_t, Intent> intents;  ///< by hash
         std::unordered_map<std::uint64_t, Key> keys;
     };

@@ -97,8 +97,8 @@ void Checker::on_settle(const Event& event) {
     const Name name = name_of(event);
     Actor& actor = actors_[event.actor];
     if (!actor.held.contains(name)) {
-        return violate(0, "consumer " + std::to_string(event.actor) + " settles " +
-                              describe(name) + " without holding it");
+        return violate(0, "consumer " + std::to_string(event.actor) + " settles " + describe(name) +
+                              " without holding it");
     }
     end_hold(event.actor, name);
     actor.asked.insert(name);

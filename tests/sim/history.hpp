@@ -28,29 +28,29 @@ using EpochNumber = std::uint32_t;
 
 enum class EventKind : std::uint8_t {
     // Surroundings
-    stream,     ///< of producer `actor`; with `again`, lost when its process ends (memory)
-    opened,     ///< producer: a new `epoch` is in force; `hash` of the recovered state, 0 = untold
-    crash,      ///< process `actor` ended, orderly or not: it holds nothing any more
-    healed,     ///< no faults from here on
-    drained,    ///< all queues are seen to be empty
-    credit,     ///< consumer: at most `value` unsettled messages from now on
-    gauge,      ///< something that must not be above `limit` is `value`
+    stream,   ///< of producer `actor`; with `again`, lost when its process ends (memory)
+    opened,   ///< producer: a new `epoch` is in force; `hash` of the recovered state, 0 = untold
+    crash,    ///< process `actor` ended, orderly or not: it holds nothing any more
+    healed,   ///< no faults from here on
+    drained,  ///< all queues are seen to be empty
+    credit,   ///< consumer: at most `value` unsettled messages from now on
+    gauge,    ///< something that must not be above `limit` is `value`
     // Sending
-    intend,     ///< a message with this `hash` and `key` is about to be sent
-    durable,    ///< its receipt came: it is `epoch`, `seq`
-    fail,       ///< it was certainly not accepted
+    intend,   ///< a message with this `hash` and `key` is about to be sent
+    durable,  ///< its receipt came: it is `epoch`, `seq`
+    fail,     ///< it was certainly not accepted
     // At the consumer
-    deliver,    ///< handed to the application; `again` = flagged as redelivered
-    ack,        ///< the application asks for it; the outcome follows
+    deliver,  ///< handed to the application; `again` = flagged as redelivered
+    ack,      ///< the application asks for it; the outcome follows
     nack,
     release,
     reject,
-    accepted,   ///< outcome: stored by the producer
-    refused,    ///< outcome: stale, and the application was told
-    unknown,    ///< outcome: the producer has gone and cannot be asked
+    accepted,  ///< outcome: stored by the producer
+    refused,   ///< outcome: stale, and the application was told
+    unknown,   ///< outcome: the producer has gone and cannot be asked
     // At the producer, once it is durable; seq to `last` where that is given
     settled,
-    dead,       ///< moved to the dead letters, stream `other`
+    dead,  ///< moved to the dead letters, stream `other`
     expired,
     purged,
     damaged,    ///< reported as lost by damage
@@ -71,9 +71,9 @@ struct Event {
     EpochNumber epoch = 1;
     StreamNumber other = 0;
     base::Seq seq = 0;
-    base::Seq last = 0;       ///< of ranges; 0 = only seq
-    std::uint64_t hash = 0;   ///< of the body
-    std::uint64_t key = 0;    ///< 0 = none
+    base::Seq last = 0;      ///< of ranges; 0 = only seq
+    std::uint64_t hash = 0;  ///< of the body
+    std::uint64_t key = 0;   ///< 0 = none
     std::uint64_t value = 0;
     std::uint64_t limit = 0;
     base::LeaseId lease;

@@ -144,8 +144,8 @@ std::vector<Case> bad_cases() {
         {"seq goes back in a new epoch", 6,
          "opened;" + send(5) + "crash;opened epoch=2;intend hash=8;durable 5 epoch=2 hash=8"},
         {"durable in an epoch that is over", 6, "opened;opened epoch=2;" + send(1)},
-        {"an epoch that nobody opened", 6, "opened;" + send(1) + "intend hash=2;" +
-                                               take(2, 1, "epoch=9")},
+        {"an epoch that nobody opened", 6,
+         "opened;" + send(1) + "intend hash=2;" + take(2, 1, "epoch=9")},
         {"one receipt too many", 6, send(1) + "durable 1"},
 
         {"removed from disk unsettled", 7, send(1) + "reclaimed 1"},
@@ -185,8 +185,8 @@ std::vector<Case> good_cases() {
         {"one message", 0, send(1) + work(1, 1) + "settled 1;reclaimed 1;drained"},
         {"a send of which nobody learned", 0, "intend 1;drained"},
         {"a send of which nobody learned comes", 0, "intend 1;" + work(1, 1) + "drained"},
-        {"a receipt after the delivery", 0, "intend 1;" + take(1, 1) + "durable 1;" + ack(1, 1) +
-                                                "drained"},
+        {"a receipt after the delivery", 0,
+         "intend 1;" + take(1, 1) + "durable 1;" + ack(1, 1) + "drained"},
         {"a failed send", 0, "intend 1;fail hash=1;drained"},
         {"nack, then flagged", 0, send(1) + take(1, 1) + kNack + work(1, 2, "again") + "drained"},
         {"back to the same consumer", 0,
@@ -202,19 +202,22 @@ std::vector<Case> good_cases() {
         {"consumer crash after asking, ack lost", 0,
          send(1) + take(1, 1) + "ack 1 by=1;crash by=1;" + work(1, 2, "again") + "drained"},
         {"ack asked again after the producer restarted", 0,
-         "opened;" + send(1) + take(1, 1) + "ack 1 by=1;crash;opened epoch=2;accepted 1 by=1;"
-                                            "drained"},
+         "opened;" + send(1) + take(1, 1) +
+             "ack 1 by=1;crash;opened epoch=2;accepted 1 by=1;"
+             "drained"},
         {"producer gone, outcome unknown", 0,
          send(1) + take(1, 1) + "ack 1 by=1;unknown 1 by=1;drained"},
         {"rejected to the dead letters", 0,
          send(1) + take(1, 1) + "reject 1 by=1;accepted 1 by=1;dead 1 to=2;drained"},
         {"dead letter consumed", 0,
-         send(1) + take(1, 1) + "reject 1 by=1;accepted 1 by=1;dead 1 to=2;"
-                                "durable 1 stream=2;deliver 1 stream=2 by=1;ack 1 stream=2 by=1;"
-                                "accepted 1 stream=2 by=1;drained"},
+         send(1) + take(1, 1) +
+             "reject 1 by=1;accepted 1 by=1;dead 1 to=2;"
+             "durable 1 stream=2;deliver 1 stream=2 by=1;ack 1 stream=2 by=1;"
+             "accepted 1 stream=2 by=1;drained"},
         {"dead letter brought back", 0,
-         send(1) + take(1, 1) + "reject 1 by=1;accepted 1 by=1;dead 1 to=2;"
-                                "intend hash=1;durable 2 hash=1;" +
+         send(1) + take(1, 1) +
+             "reject 1 by=1;accepted 1 by=1;dead 1 to=2;"
+             "intend hash=1;durable 2 hash=1;" +
              take(2, 1, "hash=1") + ack(2, 1) + "drained"},
         {"a dead send of which nobody learned", 0,
          "intend hash=4;dead 9 to=2 hash=4;deliver 1 stream=2 by=1 hash=4;ack 1 stream=2 by=1;"

@@ -42,9 +42,7 @@ Duration Network::draw_delay() {
     return options_.delay_min + Duration(static_cast<std::int64_t>(random_.below(spread + 1)));
 }
 
-void Network::wake(EndId end, Time at, bool tell) {
-    wakes_.push({at, next_order_++, end, tell});
-}
+void Network::wake(EndId end, Time at, bool tell) { wakes_.push({at, next_order_++, end, tell}); }
 
 void Network::put(EndId from, Connection& connection, Content content, Frame frame, Time now) {
     std::deque<Item>& items = connection.way[side_of(from)].items;

@@ -53,18 +53,18 @@ struct NetworkOptions {
     /// Frames under way in one direction before send() says "full".
     std::size_t frames_max = 1000;
     // The rest in times per million: of frames sent, attempts to connect, or ticks of disturb().
-    std::uint32_t slow_frame = 0;       ///< takes up to slow_max; what follows it waits
+    std::uint32_t slow_frame = 0;  ///< takes up to slow_max; what follows it waits
     Duration slow_max = std::chrono::seconds(5);
     std::uint32_t die_at_frame = 0;
     std::uint32_t refuse = 0;
-    std::uint32_t half_open = 0;        ///< of dying connections: one end is never told by itself
-    std::uint32_t ghost = 0;            ///< of frames of a dead connection: comes again later
-    std::uint32_t partition = 0;        ///< per tick and pair of hosts
+    std::uint32_t half_open = 0;  ///< of dying connections: one end is never told by itself
+    std::uint32_t ghost = 0;      ///< of frames of a dead connection: comes again later
+    std::uint32_t partition = 0;  ///< per tick and pair of hosts
     std::uint32_t partition_one_way = 0;
-    std::uint32_t heal = 0;             ///< per tick and blocked direction
-    std::uint32_t clog = 0;             ///< per tick and direction
+    std::uint32_t heal = 0;  ///< per tick and blocked direction
+    std::uint32_t clog = 0;  ///< per tick and direction
     Duration clog_max = std::chrono::seconds(5);
-    std::uint32_t swizzle = 0;          ///< per tick: clogs some hosts, frees them in another order
+    std::uint32_t swizzle = 0;  ///< per tick: clogs some hosts, frees them in another order
 };
 
 struct NetworkCounters {
@@ -72,7 +72,7 @@ struct NetworkCounters {
     std::uint64_t frames_arrived = 0;
     std::uint64_t frames_lost = 0;
     std::uint64_t frames_slow = 0;
-    std::uint64_t frames_full = 0;   ///< refused by send()
+    std::uint64_t frames_full = 0;  ///< refused by send()
     std::uint64_t ghosts = 0;
     std::uint64_t connects = 0;
     std::uint64_t refused = 0;
@@ -91,7 +91,7 @@ struct NetworkEvent {
         refused,    ///< it never will be; the end has gone: nobody listens there
         failed,     ///< it never will be; the end has gone: for whatever reason of the network
         frame,
-        down,       ///< the connection has died or the other side closed; the end has gone
+        down,  ///< the connection has died or the other side closed; the end has gone
     };
     Kind kind{};
     HostId host = 0;
@@ -163,13 +163,13 @@ private:
         std::uint16_t port = 0;
         EndState state[2]{};
         bool dead = false;
-        Way way[2];                 ///< [side] = from this side to the other
+        Way way[2];  ///< [side] = from this side to the other
     };
     /// A call to look at one way, or to tell one end that its connection is dead.
     struct Wake {
         Time at{};
         std::uint64_t order = 0;
-        EndId end = 0;              ///< the sending end, or the end to be told
+        EndId end = 0;  ///< the sending end, or the end to be told
         bool tell = false;
         friend bool operator>(const Wake& a, const Wake& b) {
             return a.at != b.at ? a.at > b.at : a.order > b.order;
@@ -208,7 +208,7 @@ private:
     NetworkCounters counters_;
     HostId hosts_ = 0;
     std::set<std::pair<HostId, std::uint16_t>> listening_;
-    std::set<HostId> dark_;         ///< without power: nothing answers
+    std::set<HostId> dark_;  ///< without power: nothing answers
     Connections connections_;
     std::uint64_t next_connection_ = 1;
     std::map<std::pair<HostId, HostId>, Time> blocked_until_;

@@ -35,7 +35,8 @@ EventKind event_of(delivery::SettleKind kind) {
 }  // namespace
 
 Duration Process::draw(Duration most) {
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+    return Duration(
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
 // --- a turn --------------------------------------------------------------------------------------
@@ -85,7 +86,8 @@ void Process::take_mail() {
 
 Time Process::next_wake() {
     const Time now = node_.clock.now();
-    Time next = std::min({engine_->next_deadline(), transport_.next_deadline(), flush_at_, commit_at_});
+    Time next = std::min(
+        {engine_->next_deadline(), transport_.next_deadline(), flush_at_, commit_at_});
     if (engine_due_) next = now;
     if (commits_) {
         if (commit_at_ == base::kNever) {
@@ -140,7 +142,8 @@ void Process::post_one(Push& push) {
     }
     make_body(number, bytes, body_);
     std::string key;
-    if (random_.chance(push.plan->keyed)) key = "k" + std::to_string(1 + random_.below(push.plan->keys));
+    if (random_.chance(push.plan->keyed))
+        key = "k" + std::to_string(1 + random_.below(push.plan->keys));
 
     Event event;
     event.kind = EventKind::intend;
@@ -330,7 +333,8 @@ void Process::heard(HostId remote) {
 
 void Process::sending(HostId remote, const std::string& text) {
     if (text.empty()) return;
-    recorder_.note(node_.actor, "to peer " + std::to_string(around_.nodes[remote]->actor) + ": " + text);
+    recorder_.note(node_.actor,
+                   "to peer " + std::to_string(around_.nodes[remote]->actor) + ": " + text);
 }
 
 void Process::lapse_the_silent() {
@@ -359,7 +363,8 @@ void Process::settling(const base::StreamId& stream, const wire::Settle& settle)
         for (Work& work : pull.asked) {
             if (work.stream != stream) continue;
             for (const wire::SettleEntry& entry : settle.entries) {
-                if (entry.run.contains(work.name.seq)) work.lease = std::max(work.lease, entry.lease);
+                if (entry.run.contains(work.name.seq))
+                    work.lease = std::max(work.lease, entry.lease);
             }
         }
     }
@@ -443,22 +448,23 @@ void Process::begin_close() {
     engine_due_ = true;
 }
 
-bool Process::closed() {
-    return engine_->drained() && (!commits_ || commits_->idle());
-}
+bool Process::closed() { return engine_->drained() && (!commits_ || commits_->idle()); }
 
 void Process::say_bye() { engine_->say_bye(); }
 
 bool Process::drained() {
     if (engine_due_ || !mailbox_.empty() || (commits_ && !commits_->idle())) return false;
     for (const Push& push : pushes_) {
-        if (node_.left[push.index] > 0 || engine_->group(*push.stream).stats().depth > 0) return false;
+        if (node_.left[push.index] > 0 || engine_->group(*push.stream).stats().depth > 0)
+            return false;
     }
     for (const auto& [name, stream] : streams_) {
-        const bool read = std::any_of(around_.nodes.begin(), around_.nodes.end(), [&](const auto& node) {
-            return std::any_of(node->plan.pulls.begin(), node->plan.pulls.end(),
-                               [&, &queue = name](const PullPlan& plan) { return plan.queue == queue; });
-        });
+        const bool read = std::any_of(
+            around_.nodes.begin(), around_.nodes.end(), [&](const auto& node) {
+                return std::any_of(
+                    node->plan.pulls.begin(), node->plan.pulls.end(),
+                    [&, &queue = name](const PullPlan& plan) { return plan.queue == queue; });
+            });
         if (read && engine_->group(*stream).stats().depth > 0) return false;
     }
     for (const Pull& pull : pulls_) {
@@ -491,8 +497,9 @@ std::string Process::describe() {
         text += "\n  sends " + name + ": depth " + std::to_string(stats.depth) + ", fresh " +
                 std::to_string(stats.fresh) + ", in flight " + std::to_string(stats.in_flight) +
                 ", waiting " + std::to_string(stats.waiting) + ", consumers " +
-                std::to_string(stats.consumers) + ", oldest " + std::to_string(stats.oldest_unsettled) +
-                ", handable end " + std::to_string(stream->handable_end());
+                std::to_string(stats.consumers) + ", oldest " +
+                std::to_string(stats.oldest_unsettled) + ", handable end " +
+                std::to_string(stream->handable_end());
     }
     for (const Pull& pull : pulls_) {
         const delivery::InboxStats stats = pull.stream->stats();

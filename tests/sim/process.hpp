@@ -32,13 +32,13 @@ namespace peermq::sim {
 struct Node {
     NodePlan plan;
     HostId host = 0;
-    ActorId actor = 0;            ///< of what is stored and consumed
-    ActorId memory_actor = 0;     ///< of streams in memory
+    ActorId actor = 0;         ///< of what is stored and consumed
+    ActorId memory_actor = 0;  ///< of streams in memory
     test::FakeClock clock;
     std::unique_ptr<test::FakeFileSystem> disk;
-    std::vector<std::uint32_t> left;        ///< messages still to be sent, per push
-    std::vector<Event> letters;   ///< dead letters that may have reached the disk
-    bool wrote = false;           ///< since its spool was opened
+    std::vector<std::uint32_t> left;  ///< messages still to be sent, per push
+    std::vector<Event> letters;       ///< dead letters that may have reached the disk
+    bool wrote = false;               ///< since its spool was opened
 };
 
 /// What processes share.
@@ -130,7 +130,7 @@ private:
     struct Work {
         delivery::SourceId source = 0;
         base::StreamId stream;
-        Event name;                    ///< of the message: stream, epoch, seq
+        Event name;  ///< of the message: stream, epoch, seq
         base::LeaseId lease;
         Time done_at{};
         delivery::SettleKind kind{};
@@ -140,7 +140,7 @@ private:
         const PullPlan* plan = nullptr;
         std::shared_ptr<detail::InStream> stream;
         std::vector<Work> running;
-        std::vector<Work> asked;       ///< settled, outcome not known
+        std::vector<Work> asked;  ///< settled, outcome not known
     };
 
     // process_start.cpp

@@ -47,12 +47,16 @@ Process::~Process() = default;
 
 void Process::open_spool() {
     const auto report = [this](const spool::Damage& damage) {
-        recorder_.note(node_.actor, "damage: " + damage.text + " " + damage.path + " at " + std::to_string(damage.offset) + ", bytes " + std::to_string(damage.bytes) + ", records " + std::to_string(damage.records));
+        recorder_.note(node_.actor, "damage: " + damage.text + " " + damage.path + " at " +
+                                        std::to_string(damage.offset) + ", bytes " +
+                                        std::to_string(damage.bytes) + ", records " +
+                                        std::to_string(damage.records));
     };
-    std::unique_ptr<spool::Spool> opened =
-        spool::Spool::open(*node_.disk, node_.clock, engine_random_, kSpoolPath, node_.plan.spool, report);
+    std::unique_ptr<spool::Spool> opened = spool::Spool::open(
+        *node_.disk, node_.clock, engine_random_, kSpoolPath, node_.plan.spool, report);
     for (const spool::Damage& damage : opened->recovery().damage) report(damage);
-    spool_ = std::make_unique<SpoolTap>(std::move(opened), recorder_, node_.letters, around_.canary);
+    spool_ = std::make_unique<SpoolTap>(std::move(opened), recorder_, node_.letters,
+                                        around_.canary);
     commits_ = std::make_unique<detail::CommitQueue>(*spool_, node_.clock, *this);
 }
 
@@ -69,8 +73,8 @@ void Process::recover_streams() {
         const std::string& name = recovered.info.name;
         if (!streams_.contains(name)) {
             if (recovered.info.kind == spool::StreamKind::dead) {
-                engine_->add_producer(make_stream(name, spool::StreamKind::dead, Durability::disk), {},
-                                      nullptr);
+                engine_->add_producer(make_stream(name, spool::StreamKind::dead, Durability::disk),
+                                      {}, nullptr);
             } else {
                 (void)make_queue(name, Durability::disk, {});
             }
@@ -81,7 +85,8 @@ void Process::recover_streams() {
             if (group.group == 0) settled = group.settled;
         }
         stream.recover(recovered.end, settled);
-        recorder_.note(node_.actor, "recovers " + name + " up to " + std::to_string(recovered.end) + ", " + std::to_string(settled.size()) + " settled");
+        recorder_.note(node_.actor, "recovers " + name + " up to " + std::to_string(recovered.end) +
+                                        ", " + std::to_string(settled.size()) + " settled");
         engine_->recover_producer(stream, recovered);
     }
 }
@@ -153,9 +158,10 @@ void Process::open_pushes() {
         }
         push.dead = streams_.at(plan.queue + ".dead");
         static constexpr const char* kLevels[] = {"memory", "os", "disk"};
-        recorder_.note(node_.actor, "sends " + plan.queue + " at level " +
-                                        kLevels[static_cast<int>(plan.level)] + " as stream " +
-                                        std::to_string(recorder_.history().number_of(push.stream->config().id)));
+        recorder_.note(node_.actor,
+                       "sends " + plan.queue + " at level " +
+                           kLevels[static_cast<int>(plan.level)] + " as stream " +
+                           std::to_string(recorder_.history().number_of(push.stream->config().id)));
         push.next_burst = base::after(started_at_, draw(plan.gap_max));
         pushes_.push_back(std::move(push));
     }
@@ -165,7 +171,8 @@ void Process::open_pulls() {
     for (const PullPlan& plan : node_.plan.pulls) {
         Pull pull;
         pull.plan = &plan;
-        pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, *this, node_.clock);
+        pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, *this,
+                                                         node_.clock);
         pulls_.push_back(std::move(pull));
         engine_->add_consumer(pulls_.back().stream);
     }

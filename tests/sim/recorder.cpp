@@ -18,8 +18,8 @@ void Recorder::add(Event event) {
     event.at = now_;
     if (trace_ != nullptr) {
         const auto since_start = now_.time_since_epoch() - std::chrono::hours(24);
-        std::fprintf(trace_, "%12.6f  %s\n",
-                     static_cast<double>(since_start.count()) / 1e9, to_text(event).c_str());
+        std::fprintf(trace_, "%12.6f  %s\n", static_cast<double>(since_start.count()) / 1e9,
+                     to_text(event).c_str());
     }
     history_.add(event);
 }

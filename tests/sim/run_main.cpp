@@ -1,12 +1,12 @@
 /// Runs seeds of the simulation, to replay what a test has found or to look for more.
 
+#include <unistd.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 
 #include "sim/world.hpp"
 
@@ -26,8 +26,9 @@ constexpr const char* kUsage =
     "\n"
     "Exit code: 0 all seeds hold, 1 one does not, 2 wrong arguments.\n";
 
-constexpr std::string_view kCanaries[] = {"none",        "lose_record",    "lying_sync", "forget_flag",
-                                          "forget_settled", "forget_mark", "alter_body"};
+constexpr std::string_view kCanaries[] = {"none",        "lose_record",    "lying_sync",
+                                          "forget_flag", "forget_settled", "forget_mark",
+                                          "alter_body"};
 
 struct Arguments {
     std::uint64_t seed = 1;
@@ -42,7 +43,8 @@ volatile std::uint64_t current_seed = 0;
 /// A broken invariant aborts the process: say which seed it was.
 void on_abort(int) {
     char text[96];
-    const int length = std::snprintf(text, sizeof text, "seed %llu aborted; replay: ./dev sim --seed %llu --trace\n",
+    const int length = std::snprintf(text, sizeof text,
+                                     "seed %llu aborted; replay: ./dev sim --seed %llu --trace\n",
                                      static_cast<unsigned long long>(current_seed),
                                      static_cast<unsigned long long>(current_seed));
     if (length > 0) (void)!write(STDERR_FILENO, text, static_cast<std::size_t>(length));
@@ -85,19 +87,20 @@ bool parse(int argc, char** argv, Arguments& out) {
 }
 
 void print(std::uint64_t seed, const RunResult& result) {
-    std::printf("seed %llu: %s, %llu sent, %llu delivered (%llu again), %llu acked, %llu dead, "
-                "%llu refused, %llu crashes, %llu turns, drained after %.3f s, hash %016llx\n",
-                static_cast<unsigned long long>(seed), result.ok() ? "valid" : "INVALID",
-                static_cast<unsigned long long>(result.stats.sent),
-                static_cast<unsigned long long>(result.stats.delivered),
-                static_cast<unsigned long long>(result.stats.duplicates),
-                static_cast<unsigned long long>(result.stats.acked),
-                static_cast<unsigned long long>(result.stats.dead),
-                static_cast<unsigned long long>(result.stats.refused),
-                static_cast<unsigned long long>(result.stats.crashes),
-                static_cast<unsigned long long>(result.turns),
-                static_cast<double>(result.drained_after.count()) / 1e9,
-                static_cast<unsigned long long>(result.hash));
+    std::printf(
+        "seed %llu: %s, %llu sent, %llu delivered (%llu again), %llu acked, %llu dead, "
+        "%llu refused, %llu crashes, %llu turns, drained after %.3f s, hash %016llx\n",
+        static_cast<unsigned long long>(seed), result.ok() ? "valid" : "INVALID",
+        static_cast<unsigned long long>(result.stats.sent),
+        static_cast<unsigned long long>(result.stats.delivered),
+        static_cast<unsigned long long>(result.stats.duplicates),
+        static_cast<unsigned long long>(result.stats.acked),
+        static_cast<unsigned long long>(result.stats.dead),
+        static_cast<unsigned long long>(result.stats.refused),
+        static_cast<unsigned long long>(result.stats.crashes),
+        static_cast<unsigned long long>(result.turns),
+        static_cast<double>(result.drained_after.count()) / 1e9,
+        static_cast<unsigned long long>(result.hash));
     if (result.ok()) return;
     std::printf("%sreplay: %s\n", result.text.c_str(), replay_command(seed).c_str());
 }
@@ -129,9 +132,11 @@ int main(int argc, char** argv) {
     if (arguments.count > 1) {
         std::printf("%llu seeds, %llu failed, %llu turns\n",
                     static_cast<unsigned long long>(arguments.count),
-                    static_cast<unsigned long long>(failed), static_cast<unsigned long long>(turns));
+                    static_cast<unsigned long long>(failed),
+                    static_cast<unsigned long long>(turns));
         for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
-            std::printf("  %-20s %llu\n", std::string(to_string(static_cast<FaultKind>(kind))).c_str(),
+            std::printf("  %-20s %llu\n",
+                        std::string(to_string(static_cast<FaultKind>(kind))).c_str(),
                         static_cast<unsigned long long>(faults[kind]));
         }
     }

@@ -56,7 +56,8 @@ PushPlan draw_push(SeededRandom& random, const std::string& queue, bool has_spoo
 PullPlan draw_pull(SeededRandom& random, const std::string& queue) {
     PullPlan pull;
     pull.queue = queue;
-    pull.inbox.prefetch = static_cast<std::uint32_t>(pick(random, std::array{1, 1, 2, 4, 8, 16, 64}));
+    pull.inbox.prefetch = static_cast<std::uint32_t>(
+        pick(random, std::array{1, 1, 2, 4, 8, 16, 64}));
     if (random.below(8) == 0) pull.inbox.prefetch_bytes = random.between(1, 4096);
     pull.inbox.concurrency = static_cast<std::uint32_t>(pick(random, std::array{1, 1, 2, 4}));
     pull.handlers = random.below(4) == 0 ? pull.inbox.prefetch : pull.inbox.concurrency;
@@ -79,7 +80,8 @@ NodePlan draw_producer(SeededRandom& random, const std::vector<std::string>& que
     }
     node.spool.segment_bytes = random.between(16, random.below(2) == 0 ? 32 : 256) * 1024;
     node.spool.free_bytes_min = random.below(2) == 0 ? 0 : 64 * 1024;
-    node.spool.max_bytes = random.below(8) == 0 ? random.between(2, 20) * 1024 : 64 * base::limits::kMiB;
+    node.spool.max_bytes = random.below(8) == 0 ? random.between(2, 20) * 1024
+                                                : 64 * base::limits::kMiB;
     node.spool.dead_bytes_max = 64 * base::limits::kMiB;
     if (random.below(4) == 0) node.disk_bytes = random.between(192, 1024) * 1024;
     return node;
@@ -94,9 +96,10 @@ void draw_dials(SeededRandom& random, std::vector<NodePlan>& nodes) {
     for (std::uint32_t a = 0; a < nodes.size(); ++a) {
         for (std::uint32_t b = 0; b < nodes.size(); ++b) {
             if (a == b || nodes[a].pushes.empty() || nodes[b].pulls.empty()) continue;
-            const bool both_known =
-                std::find(nodes[a].dials.begin(), nodes[a].dials.end(), b) != nodes[a].dials.end() ||
-                std::find(nodes[b].dials.begin(), nodes[b].dials.end(), a) != nodes[b].dials.end();
+            const bool both_known = std::find(nodes[a].dials.begin(), nodes[a].dials.end(), b) !=
+                                        nodes[a].dials.end() ||
+                                    std::find(nodes[b].dials.begin(), nodes[b].dials.end(), a) !=
+                                        nodes[b].dials.end();
             if (both_known) continue;
             const bool from_producer = usual == 0 || (usual == 1 && random.below(2) == 0);
             if (from_producer) nodes[a].dials.push_back(b);
@@ -156,15 +159,43 @@ FaultPlan draw_faults(SeededRandom& random) {
 }  // namespace
 
 std::string_view to_string(FaultKind kind) noexcept {
-    static constexpr std::array<std::string_view, kFaultKinds> kNames{
-        "kill_producer", "kill_consumer", "power_cut", "crash_in_call", "crash_in_recovery",
-        "restart_failed", "storing_failed", "pause", "wall_jump", "orderly_end",
-        "frame_slow", "connection_death", "half_open", "ghost", "refused_connect", "partition",
-        "partition_one_way", "clog", "swizzle", "full_way",
-        "sync_error", "sync_names_error", "write_error", "read_error", "no_space", "short_write",
-        "interrupted", "open_error", "quota",
-        "nack", "release", "reject", "slow_handler", "fragmented", "dead_letter",
-        "settlement_refused", "redelivered"};
+    static constexpr std::array<std::string_view, kFaultKinds> kNames{"kill_producer",
+                                                                      "kill_consumer",
+                                                                      "power_cut",
+                                                                      "crash_in_call",
+                                                                      "crash_in_recovery",
+                                                                      "restart_failed",
+                                                                      "storing_failed",
+                                                                      "pause",
+                                                                      "wall_jump",
+                                                                      "orderly_end",
+                                                                      "frame_slow",
+                                                                      "connection_death",
+                                                                      "half_open",
+                                                                      "ghost",
+                                                                      "refused_connect",
+                                                                      "partition",
+                                                                      "partition_one_way",
+                                                                      "clog",
+                                                                      "swizzle",
+                                                                      "full_way",
+                                                                      "sync_error",
+                                                                      "sync_names_error",
+                                                                      "write_error",
+                                                                      "read_error",
+                                                                      "no_space",
+                                                                      "short_write",
+                                                                      "interrupted",
+                                                                      "open_error",
+                                                                      "quota",
+                                                                      "nack",
+                                                                      "release",
+                                                                      "reject",
+                                                                      "slow_handler",
+                                                                      "fragmented",
+                                                                      "dead_letter",
+                                                                      "settlement_refused",
+                                                                      "redelivered"};
     return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -174,7 +205,8 @@ Scenario draw_scenario(std::uint64_t seed) {
     scenario.seed = seed;
     std::vector<std::string> queues{"a"};
     if (random.below(3) == 0) queues.emplace_back("b");
-    const auto producers = static_cast<std::uint32_t>(pick(random, std::array{1, 1, 1, 1, 2, 2, 3}));
+    const auto producers = static_cast<std::uint32_t>(
+        pick(random, std::array{1, 1, 1, 1, 2, 2, 3}));
     for (std::uint32_t i = 0; i < producers; ++i) {
         scenario.nodes.push_back(draw_producer(random, queues));
     }

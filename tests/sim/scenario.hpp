@@ -21,13 +21,43 @@ namespace peermq::sim {
 
 /// Everything that can go wrong; counted, and a kind that never happens is an error of the test.
 enum class FaultKind : std::uint8_t {
-    kill_producer, kill_consumer, power_cut, crash_in_call, crash_in_recovery, restart_failed,
-    storing_failed, pause, wall_jump, orderly_end,
-    frame_slow, connection_death, half_open, ghost, refused_connect, partition, partition_one_way,
-    clog, swizzle, full_way,
-    sync_error, sync_names_error, write_error, read_error, no_space, short_write, interrupted,
-    open_error, quota,
-    nack, release, reject, slow_handler, fragmented, dead_letter, settlement_refused, redelivered,
+    kill_producer,
+    kill_consumer,
+    power_cut,
+    crash_in_call,
+    crash_in_recovery,
+    restart_failed,
+    storing_failed,
+    pause,
+    wall_jump,
+    orderly_end,
+    frame_slow,
+    connection_death,
+    half_open,
+    ghost,
+    refused_connect,
+    partition,
+    partition_one_way,
+    clog,
+    swizzle,
+    full_way,
+    sync_error,
+    sync_names_error,
+    write_error,
+    read_error,
+    no_space,
+    short_write,
+    interrupted,
+    open_error,
+    quota,
+    nack,
+    release,
+    reject,
+    slow_handler,
+    fragmented,
+    dead_letter,
+    settlement_refused,
+    redelivered,
 };
 inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::redelivered) + 1;
 [[nodiscard]] std::string_view to_string(FaultKind kind) noexcept;
@@ -36,19 +66,19 @@ struct PushPlan {
     std::string queue;
     Durability level = Durability::disk;
     std::uint32_t messages = 0;
-    std::uint32_t keys = 0;            ///< 0 = no message has one
-    std::uint32_t keyed = 0;           ///< per million
-    std::uint32_t large = 0;           ///< per million: travels in fragments
-    Duration gap_max{};                ///< between bursts
+    std::uint32_t keys = 0;   ///< 0 = no message has one
+    std::uint32_t keyed = 0;  ///< per million
+    std::uint32_t large = 0;  ///< per million: travels in fragments
+    Duration gap_max{};       ///< between bursts
     delivery::GroupOptions group;
 };
 
 struct PullPlan {
     std::string queue;
     delivery::InboxOptions inbox;
-    std::uint32_t handlers = 1;        ///< at work at the same time
+    std::uint32_t handlers = 1;  ///< at work at the same time
     Duration work_max{};
-    std::uint32_t slow = 0;            ///< per million: works for up to slow_max
+    std::uint32_t slow = 0;  ///< per million: works for up to slow_max
     Duration slow_max{};
     // What becomes of a message, per million; else it is acked.
     std::uint32_t nack = 0;
@@ -73,8 +103,8 @@ struct FaultPlan {
     std::uint32_t kill_consumer = 0;
     std::uint32_t power_cut = 0;
     std::uint32_t crash_in_call = 0;
-    std::uint32_t crash_again = 0;     ///< of restarts: crashes once more while it recovers
-    std::uint32_t open_twice = 0;      ///< of restarts: dies right after it, to compare recoveries
+    std::uint32_t crash_again = 0;  ///< of restarts: crashes once more while it recovers
+    std::uint32_t open_twice = 0;   ///< of restarts: dies right after it, to compare recoveries
     std::uint32_t orderly_end = 0;
     std::uint32_t pause = 0;
     Duration pause_max{};
@@ -88,7 +118,7 @@ struct Scenario {
     std::vector<NodePlan> nodes;
     FaultPlan faults;
     Duration faulty_for{};
-    std::uint32_t steps_max = 0;       ///< turns of peers until the faults end
+    std::uint32_t steps_max = 0;  ///< turns of peers until the faults end
 };
 
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);

@@ -23,11 +23,14 @@ TEST_P(SeedTest, HoldsNow) {
 INSTANTIATE_TEST_SUITE_P(
     Seeds, SeedTest,
     testing::Values(
-        Found{51, "returned messages beyond what was read were handed out, by memory never written"},
-        Found{90, "records found in the page cache were handed out unsynced, then lost with the power"},
+        Found{51,
+              "returned messages beyond what was read were handed out, by memory never written"},
+        Found{90,
+              "records found in the page cache were handed out unsynced, then lost with the power"},
         Found{150, "a nack confirmed after the next lease was granted is not stale"},
         Found{337, "an ack that a crash kept from being confirmed, but not from being stored"},
-        Found{935, "a batch for the window of an earlier link, refused by the inbox, stuck for ever"},
+        Found{935,
+              "a batch for the window of an earlier link, refused by the inbox, stuck for ever"},
         Found{1887, "VALID overtook a batch that waited for room: unflagged, inside another's key"},
         Found{2075, "VALID overtook a batch that waited for room: delivered after its end"},
         Found{2319, "a batch for the window of an earlier link, with three producers"}),

@@ -17,8 +17,8 @@ namespace peermq::sim {
 
 class SpoolTap final : public spool::Spool {
 public:
-    /// `letters`: dead letters on their way to the disk, kept beyond the end of the process: whether
-    /// they got there shows when the spool is opened again.
+    /// `letters`: dead letters on their way to the disk, kept beyond the end of the process:
+    /// whether they got there shows when the spool is opened again.
     SpoolTap(std::unique_ptr<spool::Spool> inner, Recorder& recorder, std::vector<Event>& letters,
              Canary canary);
 
@@ -32,7 +32,9 @@ public:
     [[nodiscard]] base::SpoolId id() const override { return inner_->id(); }
     [[nodiscard]] base::PeerId peer() const override { return inner_->peer(); }
     [[nodiscard]] base::Epoch epoch() const override { return inner_->epoch(); }
-    [[nodiscard]] const spool::RecoveryReport& recovery() const override { return inner_->recovery(); }
+    [[nodiscard]] const spool::RecoveryReport& recovery() const override {
+        return inner_->recovery();
+    }
     /// Tells the recorder what recovery has found to be settled.
     [[nodiscard]] std::vector<spool::RecoveredStream> take_recovered() override;
     spool::StreamInfo stream(spool::StreamKind kind, std::string_view name) override;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -13,7 +14,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "sim/world.hpp"
@@ -38,8 +38,8 @@ std::uint64_t by_effort(std::uint64_t brief, std::uint64_t usual, std::uint64_t 
     return usual;
 }
 
-/// Seeds that break a promise today and whose cause is not found yet, by tests/sim/open_seeds.txt. The
-/// list is exact: a seed that holds again must leave it, any other that fails is a failure.
+/// Seeds that break a promise today and whose cause is not found yet, by tests/sim/open_seeds.txt.
+/// The list is exact: a seed that holds again must leave it, any other that fails is a failure.
 const std::set<std::uint64_t>& open_seeds() {
     static const std::set<std::uint64_t> seeds = [] {
         std::set<std::uint64_t> listed;
@@ -115,8 +115,10 @@ TEST(Swarm, EverySeedKeepsThePromisesAndDrains) {
     const std::uint64_t count = by_effort(500, 20'000, 300'000);
     const Campaign campaign = run_seeds(1, count);
     expect_all_hold(campaign);
-    std::printf("%llu seeds, of which %llu are known to break a promise (tests/sim/open_seeds.txt)\n",
-                static_cast<unsigned long long>(campaign.runs), static_cast<unsigned long long>(campaign.open));
+    std::printf(
+        "%llu seeds, of which %llu are known to break a promise (tests/sim/open_seeds.txt)\n",
+        static_cast<unsigned long long>(campaign.runs),
+        static_cast<unsigned long long>(campaign.open));
     if (!campaign.failures.empty()) return;
     for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
         const std::string name(to_string(static_cast<FaultKind>(kind)));
@@ -130,7 +132,8 @@ TEST(Swarm, TheSameSeedTellsTheSameStory) {
     for (std::uint64_t seed = 1; seed <= count; ++seed) {
         const std::uint64_t once = run_seed(seed).hash;
         // Other addresses for the second run.
-        const std::vector<std::vector<char>> elsewhere(seed % 7, std::vector<char>(1000 * seed % 5000));
+        const std::vector<std::vector<char>> elsewhere(seed % 7,
+                                                       std::vector<char>(1000 * seed % 5000));
         ASSERT_EQ(run_seed(seed).hash, once) << replay_command(seed);
     }
 }

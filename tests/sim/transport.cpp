@@ -28,8 +28,9 @@ std::string text_of(const std::vector<base::Run>& runs) {
 
 /// What the trace shows of a frame; nothing for the endless sound of heartbeats.
 std::string describe(const Frame& frame) {
-    const wire::DecodedFrame decoded =
-        frame.two_parts ? wire::decode_parts(frame.head, frame.records) : wire::decode(frame.head);
+    const wire::DecodedFrame decoded = frame.two_parts
+                                           ? wire::decode_parts(frame.head, frame.records)
+                                           : wire::decode(frame.head);
     if (!decoded.ok()) return "unreadable frame";
     const wire::FrameType type = decoded.frame.header.type;
     if (type == wire::FrameType::ping || type == wire::FrameType::pong) return {};
@@ -38,7 +39,8 @@ std::string describe(const Frame& frame) {
     if (const auto* state = std::get_if<wire::State>(&decoded.frame.body)) {
         text += state->ready ? " ready" : " idle";
     } else if (const auto* grant = std::get_if<wire::Grant>(&decoded.frame.body)) {
-        text += " number " + std::to_string(grant->number) + " messages " + std::to_string(grant->messages);
+        text += " number " + std::to_string(grant->number) + " messages " +
+                std::to_string(grant->messages);
     } else if (const auto* granted = std::get_if<wire::Granted>(&decoded.frame.body)) {
         text += " number " + std::to_string(granted->number);
     } else if (const auto* offer = std::get_if<wire::Offer>(&decoded.frame.body)) {
@@ -53,17 +55,20 @@ std::string describe(const Frame& frame) {
     } else if (const auto* batch = std::get_if<wire::Batch>(&decoded.frame.body)) {
         for (const wire::BatchRun& run : batch->runs) {
             text += text_of({run.run}) + " lease " + std::to_string(batch->lease_epoch) + "." +
-                    std::to_string(run.lease) + ((run.flags & wire::kRedelivered) != 0 ? " again" : "");
+                    std::to_string(run.lease) +
+                    ((run.flags & wire::kRedelivered) != 0 ? " again" : "");
         }
     } else if (const auto* settle = std::get_if<wire::Settle>(&decoded.frame.body)) {
         text += " number " + std::to_string(settle->number);
         for (const wire::SettleEntry& entry : settle->entries) {
             text += " kind " + std::to_string(static_cast<int>(entry.kind)) + text_of({entry.run}) +
-                    " lease " + std::to_string(entry.lease.epoch) + "." + std::to_string(entry.lease.counter);
+                    " lease " + std::to_string(entry.lease.epoch) + "." +
+                    std::to_string(entry.lease.counter);
         }
     } else if (const auto* confirm = std::get_if<wire::Confirm>(&decoded.frame.body)) {
         text += " number " + std::to_string(confirm->number);
-        for (const wire::RefusedRun& run : confirm->refused) text += " refused" + text_of({run.run});
+        for (const wire::RefusedRun& run : confirm->refused)
+            text += " refused" + text_of({run.run});
     }
     return text;
 }
@@ -101,7 +106,8 @@ void HostTransport::wait(Target& target) {
     target.end = 0;
     target.linked = false;
     const auto half = static_cast<std::uint64_t>(target.wait.count() / 2);
-    target.due = base::after(now_, Duration(static_cast<std::int64_t>(random_.between(half, 2 * half))));
+    target.due = base::after(now_,
+                             Duration(static_cast<std::int64_t>(random_.between(half, 2 * half))));
     target.wait = std::min<Duration>(2 * target.wait, limits::reconnect_wait_max);
 }
 
@@ -211,7 +217,8 @@ net::SendResult HostTransport::put(net::ChannelId channel, Frame frame) {
             const wire::DecodedFrame decoded = wire::decode(frame.head);
             if (const auto* settle = std::get_if<wire::Settle>(&decoded.frame.body)) {
                 const auto offered = at->second.offered.find(decoded.frame.header.stream);
-                if (offered != at->second.offered.end()) watcher_.settling(offered->second, *settle);
+                if (offered != at->second.offered.end())
+                    watcher_.settling(offered->second, *settle);
             }
             break;
         }
@@ -226,8 +233,9 @@ net::SendResult HostTransport::put(net::ChannelId channel, Frame frame) {
 
 void HostTransport::plant(Frame& frame) const {
     if (canary_ != Canary::forget_flag || type_of(frame.head) != wire::FrameType::batch) return;
-    const wire::DecodedFrame decoded =
-        frame.two_parts ? wire::decode_parts(frame.head, frame.records) : wire::decode(frame.head);
+    const wire::DecodedFrame decoded = frame.two_parts
+                                           ? wire::decode_parts(frame.head, frame.records)
+                                           : wire::decode(frame.head);
     if (!decoded.ok()) return;
     wire::Batch batch = std::get<wire::Batch>(decoded.frame.body);
     const std::vector<std::byte> records(batch.records.begin(), batch.records.end());

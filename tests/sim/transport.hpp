@@ -23,12 +23,12 @@ namespace peermq::sim {
 /// A way to break the promises on purpose, so that the checker can prove that it would see it.
 enum class Canary : std::uint8_t {
     none,
-    lose_record,      ///< recovery takes an unsettled message for settled
-    lying_sync,       ///< the disk says "synced" and does nothing
-    forget_flag,      ///< batches leave without the redelivered flag
-    forget_settled,   ///< recovery forgets a settlement
-    forget_mark,      ///< recovery forgets what was handed out
-    alter_body,       ///< a consumer sees a byte that was not sent
+    lose_record,     ///< recovery takes an unsettled message for settled
+    lying_sync,      ///< the disk says "synced" and does nothing
+    forget_flag,     ///< batches leave without the redelivered flag
+    forget_settled,  ///< recovery forgets a settlement
+    forget_mark,     ///< recovery forgets what was handed out
+    alter_body,      ///< a consumer sees a byte that was not sent
 };
 
 /// What the world lets a peer know, and wants to know of it.
@@ -71,16 +71,16 @@ private:
         net::TargetId id = 0;
         HostId remote = 0;
         std::uint16_t port = 0;
-        EndId end = 0;          ///< attempt or channel; 0 = waiting for `due`
+        EndId end = 0;  ///< attempt or channel; 0 = waiting for `due`
         bool linked = false;
-        Time due{};             ///< next attempt, or when the one under way is given up
+        Time due{};  ///< next attempt, or when the one under way is given up
         Duration wait{};
     };
     struct Channel {
         net::TargetId target = 0;
         HostId remote = 0;
         bool opened = false;
-        std::uint64_t nonce = 0;  ///< ours, as told in HELLO
+        std::uint64_t nonce = 0;                          ///< ours, as told in HELLO
         std::map<std::uint32_t, base::StreamId> offered;  ///< by their handle
     };
 

@@ -12,7 +12,8 @@ using test::CrashPolicy;
 using test::Fault;
 
 constexpr Duration kTick = 50ms;
-/// From the end of the faults; a little more than the checker grants, so that it sees the violation.
+/// From the end of the faults; a little more than the checker grants, so that it sees the
+/// violation.
 constexpr Duration kDrainMax = 121s;
 constexpr Duration kCalmRestartMax = 200ms;
 constexpr Duration kCloseMax = 5s;
@@ -21,8 +22,8 @@ constexpr std::uint32_t kTurnsAtOnceMax = 5000;
 constexpr auto kYear = std::chrono::hours(24 * 365);
 
 constexpr FaultKind kDiskFaults[test::kFaults] = {
-    FaultKind::sync_error, FaultKind::sync_names_error, FaultKind::write_error,
-    FaultKind::read_error, FaultKind::no_space,         FaultKind::short_write,
+    FaultKind::sync_error,  FaultKind::sync_names_error, FaultKind::write_error,
+    FaultKind::read_error,  FaultKind::no_space,         FaultKind::short_write,
     FaultKind::interrupted, FaultKind::open_error};
 
 }  // namespace
@@ -40,7 +41,8 @@ World::World(Scenario scenario, RunOptions options)
 World::~World() = default;
 
 Duration World::draw(Duration most) {
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+    return Duration(
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
 void World::fail(std::string text) {
@@ -77,7 +79,8 @@ void World::arm_recovery(std::uint32_t index) {
     if (around_.calm || !random_.chance(scenario_.faults.crash_again)) return;
     places_[index].call_armed = true;
     places_[index].cut_at_call = random_.below(2) == 0;
-    nodes_[index]->disk->crash_call(1 + random_.below(kCallsMax), static_cast<CrashPoint>(random_.below(3)));
+    nodes_[index]->disk->crash_call(1 + random_.below(kCallsMax),
+                                    static_cast<CrashPoint>(random_.below(3)));
 }
 
 void World::start(std::uint32_t index) {
@@ -101,7 +104,8 @@ void World::start(std::uint32_t index) {
         return end_process(index, false);
     }
     recorder_.note(node.actor, "starts as process " + std::to_string(pid));
-    if (node.disk && !place.call_armed && !around_.calm && random_.chance(scenario_.faults.open_twice)) {
+    if (node.disk && !place.call_armed && !around_.calm &&
+        random_.chance(scenario_.faults.open_twice)) {
         return end_process(index, random_.below(2) == 0);
     }
     network_.listen(node.host, kPort);
@@ -146,7 +150,8 @@ void World::end_one(std::uint32_t index, bool power) {
     place.paused_until = {};
     place.wake = base::kNever;
     place.close_until = base::kNever;
-    place.restart_at = now_ + 1ms + draw(around_.calm ? kCalmRestartMax : scenario_.faults.down_max);
+    place.restart_at = now_ + 1ms +
+                       draw(around_.calm ? kCalmRestartMax : scenario_.faults.down_max);
     // Those who watch the process learn of it soon.
     for (std::uint32_t other = 0; other < nodes_.size(); ++other) {
         if (places_[other].process && nodes_[other]->plan.machine == node.plan.machine) {
@@ -197,7 +202,8 @@ void World::run_place(std::uint32_t index) {
     try {
         place.process->run(now_);
         if (place.process->broken()) return end_process(index, false);
-        if (place.close_until != base::kNever && (place.process->closed() || now_ >= place.close_until)) {
+        if (place.close_until != base::kNever &&
+            (place.process->closed() || now_ >= place.close_until)) {
             place.process->say_bye();
             return end_process(index, false);
         }
@@ -259,7 +265,8 @@ void World::strike(std::uint32_t index) {
     if (node.disk && !place.call_armed && random_.chance(faults.crash_in_call)) {
         place.call_armed = true;
         place.cut_at_call = random_.below(2) == 0;
-        node.disk->crash_call(1 + random_.below(kCallsMax), static_cast<CrashPoint>(random_.below(3)));
+        node.disk->crash_call(1 + random_.below(kCallsMax),
+                              static_cast<CrashPoint>(random_.below(3)));
     }
     if (random_.chance(faults.wall_jump)) {
         recorder_.count(FaultKind::wall_jump);
@@ -380,7 +387,8 @@ RunResult World::run() {
     } else {
         std::string text = "not drained:";
         for (const Place& place : places_) {
-            text += "\n" + (place.process ? place.process->describe() : std::string("a peer is down"));
+            text += "\n" +
+                    (place.process ? place.process->describe() : std::string("a peer is down"));
         }
         fail(std::move(text));
         Event late;

@@ -28,13 +28,13 @@ struct RunOptions {
 
 struct RunResult {
     Outcome outcome = Outcome::unknown;
-    std::string text;             ///< what is wrong, for people
-    std::uint64_t hash = 0;       ///< equal for equal runs
-    std::uint64_t turns = 0;      ///< of peers
-    Duration drained_after{};     ///< since the faults ended
+    std::string text;          ///< what is wrong, for people
+    std::uint64_t hash = 0;    ///< equal for equal runs
+    std::uint64_t turns = 0;   ///< of peers
+    Duration drained_after{};  ///< since the faults ended
     CheckStats stats;
     FaultCounts faults{};
-    std::vector<int> broken;      ///< invariants
+    std::vector<int> broken;  ///< invariants
 
     [[nodiscard]] bool ok() const noexcept { return outcome == Outcome::valid; }
 };
@@ -51,9 +51,9 @@ private:
         Time wake = base::kNever;
         Time paused_until{};
         Time restart_at = base::kNever;
-        Time close_until = base::kNever;   ///< an orderly end is under way
+        Time close_until = base::kNever;  ///< an orderly end is under way
         bool call_armed = false;
-        bool cut_at_call = false;          ///< the armed call ends with a power cut
+        bool cut_at_call = false;  ///< the armed call ends with a power cut
         Time last_turn{};
         std::uint32_t turns_at_once = 0;
     };

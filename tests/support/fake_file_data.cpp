@@ -37,8 +37,8 @@ void copy_sector(Page& to, const PageRef& from, std::size_t sector) {
 
 std::size_t FakeFileData::read(std::span<std::byte> out, std::uint64_t offset) const {
     if (offset >= size()) return 0;
-    const auto total =
-        static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size() - offset));
+    const auto total = static_cast<std::size_t>(
+        std::min<std::uint64_t>(out.size(), size() - offset));
     for (std::size_t done = 0; done < total;) {
         const auto index = static_cast<std::size_t>((offset + done) / kPageBytes);
         const auto within = static_cast<std::size_t>((offset + done) % kPageBytes);
@@ -187,8 +187,8 @@ PageRef FakeFileData::survivor(const Dirty& dirty, const PageRef& newest,
         // What held durable bytes, be they zeros that a program wrote, is written whole or not at
         // all; what did not may hold anything.
         const std::uint64_t offset = dirty.index * kPageBytes + sector * kSectorBytes;
-        if (offset >= durable_end_ && is_zero_sector(dirty.versions[0], sector) && !is_zero_sector(newest, sector) &&
-            choices.choose(Pending::garbage, 2) == 1) {
+        if (offset >= durable_end_ && is_zero_sector(dirty.versions[0], sector) &&
+            !is_zero_sector(newest, sector) && choices.choose(Pending::garbage, 2) == 1) {
             choices.garbage(std::span(*torn).subspan(sector * kSectorBytes, kSectorBytes));
         }
     }

@@ -86,12 +86,12 @@ public:
 
 private:
     struct Slot {
-        PageRef page;            ///< null = a hole
-        std::int32_t dirty = -1; ///< index in dirty_
+        PageRef page;             ///< null = a hole
+        std::int32_t dirty = -1;  ///< index in dirty_
     };
     struct Dirty {
         std::uint32_t index = 0;
-        bool lost = false;       ///< clean for the kernel, but the disk has versions[0]
+        bool lost = false;  ///< clean for the kernel, but the disk has versions[0]
         std::uint64_t call = 0;
         std::vector<PageRef> versions;  ///< oldest first; [0] is durable, the slot has the newest
     };

@@ -13,7 +13,7 @@ namespace peermq::test {
 struct FakeNode {
     bool is_directory = false;
     bool locked = false;
-    bool charged = true;        ///< its pages count as used
+    bool charged = true;  ///< its pages count as used
     std::uint32_t handles = 0;
     FakeFileData data;
     FakeNames names;
@@ -68,9 +68,9 @@ struct FakeFileSystem::State {
     std::array<std::uint32_t, kFaults> rates{};
     std::vector<Failure> failures;
     bool lying = false;
-    std::uint64_t boot = 1;       ///< handles of another boot are dead
-    bool dead = false;            ///< crash_call() has struck, and nobody has rebooted yet
-    std::uint64_t crash_at = 0;   ///< number of the call; 0 = none
+    std::uint64_t boot = 1;      ///< handles of another boot are dead
+    bool dead = false;           ///< crash_call() has struck, and nobody has rebooted yet
+    std::uint64_t crash_at = 0;  ///< number of the call; 0 = none
     CrashPoint crash_point{};
     FakeFileCounters counters;
 };

@@ -25,8 +25,22 @@
 namespace peermq::test {
 
 enum class Operation : std::uint8_t {
-    open, read, write, sync, allocate, truncate, size, lock, close,
-    rename, unlink, list, sync_names, make_directory, free_bytes, any,
+    open,
+    read,
+    write,
+    sync,
+    allocate,
+    truncate,
+    size,
+    lock,
+    close,
+    rename,
+    unlink,
+    list,
+    sync_names,
+    make_directory,
+    free_bytes,
+    any,
 };
 
 /// Faults that come by rate, in times per million calls that can suffer it.
@@ -35,18 +49,18 @@ enum class Fault : std::uint8_t {
     sync_names_error,  ///< EIO from Directory::sync; the names may be lost
     write_error,       ///< EIO after a part
     read_error,
-    no_space,          ///< ENOSPC from write (after a part), allocate, open, rename, make_directory
-    short_write,       ///< a part, without an error
-    interrupted,       ///< EINTR, which the layer hides: counted, no effect
-    open_error,        ///< EMFILE
+    no_space,     ///< ENOSPC from write (after a part), allocate, open, rename, make_directory
+    short_write,  ///< a part, without an error
+    interrupted,  ///< EINTR, which the layer hides: counted, no effect
+    open_error,   ///< EMFILE
 };
 inline constexpr std::size_t kFaults = 8;
 
 /// How likely each outcome is at a crash, in percent.
 struct CrashPolicy {
-    unsigned keep_pages = 50;    ///< as last written; the rest is one of the older versions
-    unsigned tear_pages = 0;     ///< torn instead
-    unsigned garbage = 0;        ///< of sectors of torn pages that never were durable
+    unsigned keep_pages = 50;  ///< as last written; the rest is one of the older versions
+    unsigned tear_pages = 0;   ///< torn instead
+    unsigned garbage = 0;      ///< of sectors of torn pages that never were durable
     unsigned keep_sizes = 50;
     unsigned keep_names = 50;
 
@@ -63,7 +77,7 @@ struct CrashPolicy {
 /// When within a call crash_call() cuts the power.
 enum class CrashPoint : std::uint8_t {
     before,
-    half,   ///< a write has done a part; other calls as before
+    half,  ///< a write has done a part; other calls as before
     after,
 };
 
@@ -76,9 +90,9 @@ struct FakeFileCounters {
     std::uint64_t bytes_written = 0;
     std::uint64_t syncs = 0;
     std::array<std::uint64_t, kFaults> faults{};
-    std::uint64_t no_space = 0;      ///< because the disk was really full
+    std::uint64_t no_space = 0;  ///< because the disk was really full
     std::uint64_t crashes = 0;
-    std::uint64_t pages_kept = 0;    ///< at crashes, of unsynced ones
+    std::uint64_t pages_kept = 0;  ///< at crashes, of unsynced ones
     std::uint64_t pages_dropped = 0;
     std::uint64_t pages_torn = 0;
     std::uint64_t names_kept = 0;

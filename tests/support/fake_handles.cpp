@@ -189,8 +189,8 @@ public:
         if (const int error = state_->begin(Operation::open, boot_)) return error;
         if (state_->strikes(Fault::open_error)) return EMFILE;
         auto found = names().find(name);
-        const bool may_create =
-            mode == base::OpenMode::create || mode == base::OpenMode::open_or_create;
+        const bool may_create = mode == base::OpenMode::create ||
+                                mode == base::OpenMode::open_or_create;
         if (found && mode == base::OpenMode::create) return EEXIST;
         if (found && state_->node(*found).is_directory) return EISDIR;
         if (!found && !may_create) return ENOENT;
@@ -279,8 +279,7 @@ public:
         const Lock lock(state_->mutex);
         if (const int error = state_->begin(Operation::free_bytes, boot_)) return error;
         const DiskSpace& space = state_->space;
-        const std::uint64_t free =
-            space.full() ? 0 : space.capacity_pages - space.used_pages;
+        const std::uint64_t free = space.full() ? 0 : space.capacity_pages - space.used_pages;
         bytes = free > UINT64_MAX / kPageBytes ? UINT64_MAX : free * kPageBytes;
         state_->end();
         return 0;

@@ -48,48 +48,28 @@ public:
     [[nodiscard]] wire::Body body(std::size_t index) {
         using namespace wire;
         switch (index) {
-            case 1:
-                return hello();
-            case 2:
-                return Reject{RejectCode(number<std::uint16_t>()), text(1024)};
-            case 3:
-                return Bye{text(1024)};
-            case 4:
-                return Ping{number(), number()};
-            case 5:
-                return Pong{number(), number()};
-            case 6:
-                return Credit{number()};
-            case 7:
-                return Want{small(), StreamKind(1 + below(3)), "q" + text(254)};
-            case 8:
-                return Unwant{small()};
+            case 1: return hello();
+            case 2: return Reject{RejectCode(number<std::uint16_t>()), text(1024)};
+            case 3: return Bye{text(1024)};
+            case 4: return Ping{number(), number()};
+            case 5: return Pong{number(), number()};
+            case 6: return Credit{number()};
+            case 7: return Want{small(), StreamKind(1 + below(3)), "q" + text(254)};
+            case 8: return Unwant{small()};
             case 9:
                 return Offer{small(), id<base::StreamId>(), Level(1 + below(3)), flag(), number()};
-            case 10:
-                return Unoffer{text(1024)};
-            case 11:
-                return State{flag(), number()};
-            case 12:
-                return Grant{small(), small(), number(), small()};
-            case 13:
-                return Granted{small()};
-            case 14:
-                return Held{small(), flag(), list<HeldRun>([&] { return held_run(); })};
-            case 15:
-                return Valid{small(), flag(), list<base::Run>([&] { return run(); })};
-            case 16:
-                return batch();
-            case 17:
-                return fragment();
-            case 18:
-                return settle();
-            case 19:
-                return confirm();
-            case 20:
-                return Renew{list<base::Run>([&] { return run(); })};
-            default:
-                return Recall{small()};
+            case 10: return Unoffer{text(1024)};
+            case 11: return State{flag(), number()};
+            case 12: return Grant{small(), small(), number(), small()};
+            case 13: return Granted{small()};
+            case 14: return Held{small(), flag(), list<HeldRun>([&] { return held_run(); })};
+            case 15: return Valid{small(), flag(), list<base::Run>([&] { return run(); })};
+            case 16: return batch();
+            case 17: return fragment();
+            case 18: return settle();
+            case 19: return confirm();
+            case 20: return Renew{list<base::Run>([&] { return run(); })};
+            default: return Recall{small()};
         }
     }
 
@@ -109,8 +89,8 @@ public:
 
     [[nodiscard]] std::string text(std::size_t bytes_max) {
         // Short ones mostly, and the limit itself now and then.
-        const std::size_t size =
-            below(10) == 0 ? bytes_max : below(std::min<std::size_t>(bytes_max, 40));
+        const std::size_t size = below(10) == 0 ? bytes_max
+                                                : below(std::min<std::size_t>(bytes_max, 40));
         std::string result(size, 'x');
         for (char& letter : result) letter = static_cast<char>('a' + below(26));
         return result;

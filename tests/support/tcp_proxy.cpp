@@ -57,7 +57,8 @@ TcpProxy::TcpProxy(const std::string& target)
       listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0 ||
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_, 64) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         throw std::system_error(errno, std::generic_category(), "proxy");
     }
@@ -106,7 +107,8 @@ void TcpProxy::run() {
         }
         if (::poll(waiting.data(), waiting.size(), kPollMs) <= 0) continue;
         std::size_t index = 1;
-        for (auto relay = relays.begin(); relay != relays.end() && index < waiting.size(); index += 2) {
+        for (auto relay = relays.begin(); relay != relays.end() && index < waiting.size();
+             index += 2) {
             const bool near_lives = waiting[index].revents == 0 || pass(relay->near, relay->far);
             const bool far_lives = waiting[index + 1].revents == 0 || pass(relay->far, relay->near);
             if (near_lives && far_lives) {
@@ -123,7 +125,8 @@ void TcpProxy::run() {
         relay.far = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         ++connections_;
         const sockaddr_in address = loopback(target_port_);
-        if (refused_ || ::connect(relay.far, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        if (refused_ || ::connect(relay.far, reinterpret_cast<const sockaddr*>(&address),
+                                  sizeof address) != 0) {
             end(relay);
             continue;
         }

@@ -20,6 +20,7 @@ bool works() {
 }  // namespace
 
 int main() {
-    std::cout << "headers " << peermq::kVersion << ", library " << peermq::library_version() << '\n';
+    std::cout << "headers " << peermq::kVersion << ", library " << peermq::library_version()
+              << '\n';
     return works() ? 0 : 1;
 }

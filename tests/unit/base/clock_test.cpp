@@ -37,8 +37,9 @@ TEST(SystemClock, MonotonicTimeNeverGoesBack) {
 TEST(SystemClock, WallTimeIsTheTimeOfTheSystem) {
     SystemClock clock;
     const auto before = std::time(nullptr);
-    const auto seconds =
-        std::chrono::floor<std::chrono::seconds>(clock.wall_now().time_since_epoch()).count();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(
+                             clock.wall_now().time_since_epoch())
+                             .count();
     // time() may read a coarser clock that lags by a tick.
     EXPECT_GE(seconds, before);
     EXPECT_LE(seconds, std::time(nullptr) + 1);

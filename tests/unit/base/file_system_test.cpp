@@ -19,9 +19,9 @@
 namespace peermq::base {
 namespace {
 
+using test::TemporaryDirectory;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using test::TemporaryDirectory;
 
 mode_t mode_of(const std::string& path) {
     struct stat status {};
@@ -181,9 +181,8 @@ TEST_F(SystemDirectoryTest, CreatesFilesForTheOwnerOnlyAndNotTwice) {
 }
 
 TEST_F(SystemDirectoryTest, RefusesNamesThatLeadOut) {
-    const std::string names[] = {"",    ".",           "..",
-                                 "a/b", "../x",        "/etc/passwd",
-                                 std::string("a\0b", 3), std::string(256, 'a')};
+    const std::string names[] = {
+        "", ".", "..", "a/b", "../x", "/etc/passwd", std::string("a\0b", 3), std::string(256, 'a')};
     for (const std::string& name : names) {
         EXPECT_EQ(open_error(name, OpenMode::open_or_create), EINVAL) << name;
         EXPECT_EQ(directory_->rename("x", name), EINVAL) << name;
@@ -344,8 +343,7 @@ TEST_F(SystemDirectoryTest, OpensChildDirectoriesUnderTheSameRules) {
     EXPECT_EQ(directory_->open_directory("child", false, child), ENOENT);
     ASSERT_EQ(directory_->open_directory("child", true, child), 0);
     std::filesystem::create_directory_symlink(root_ / "child", root_ / "link");
-    EXPECT_THAT(directory_->open_directory("link", true, child),
-                ::testing::AnyOf(ELOOP, ENOTDIR));
+    EXPECT_THAT(directory_->open_directory("link", true, child), ::testing::AnyOf(ELOOP, ENOTDIR));
     ASSERT_EQ(::chmod((root_ / "child").c_str(), 0770), 0);
     EXPECT_EQ(directory_->open_directory("child", false, child), EPERM);
 }

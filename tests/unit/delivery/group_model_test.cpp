@@ -48,45 +48,23 @@ private:
 
     void act() {
         switch (roll(16)) {
-            case 0:
-                append();
-                break;
-            case 1:
-                arrive();
-                break;
-            case 2:
-                window();
-                break;
-            case 3:
-                suspect();
-                break;
-            case 4:
-                come_back();
-                break;
+            case 0: append(); break;
+            case 1: arrive(); break;
+            case 2: window(); break;
+            case 3: suspect(); break;
+            case 4: come_back(); break;
             case 5:
                 if (roll(3) == 0) depart();
                 break;
-            case 6:
-                advance(Duration(static_cast<Duration::rep>(roll(3'000'000'000))));
-                break;
-            case 7:
-                store();
-                break;
-            case 8:
-                renew();
-                break;
-            case 9:
-                (void)rig_.group.take_recalls(rig_.now);
-                break;
+            case 6: advance(Duration(static_cast<Duration::rep>(roll(3'000'000'000)))); break;
+            case 7: store(); break;
+            case 8: renew(); break;
+            case 9: (void)rig_.group.take_recalls(rig_.now); break;
             case 10:
                 if (roll(20) == 0) lose();
                 break;
-            case 11:
-                hand_out();
-                break;
-            default:
-                settle_some();
-                break;
+            case 11: hand_out(); break;
+            default: settle_some(); break;
         }
     }
 

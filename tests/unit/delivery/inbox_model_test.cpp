@@ -251,8 +251,8 @@ private:
         for (const auto& entry : held.runs) {
             for (Seq seq = entry.held.run.first; seq <= entry.held.run.last; ++seq) {
                 auto& message = producer.messages.at(seq);
-                const bool adopted =
-                    message.at != Producer::At::settled && message.lease == entry.held.lease;
+                const bool adopted = message.at != Producer::At::settled &&
+                                     message.lease == entry.held.lease;
                 if (!adopted) {
                     revoked.push_back({seq, seq});
                     continue;

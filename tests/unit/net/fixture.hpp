@@ -103,8 +103,8 @@ inline bool run(std::vector<Node*> nodes, const std::function<bool()>& done,
         if (clock.now() >= deadline) return false;
         for (Node* node : nodes) {
             if (!node->network) continue;
-            const base::Duration nap =
-                nodes.size() == 1 ? base::Duration(50ms) : base::Duration(1ms);
+            const base::Duration nap = nodes.size() == 1 ? base::Duration(50ms)
+                                                         : base::Duration(1ms);
             node->network->wait(clock.now() + nap);
             node->network->receive(*node, 1000);
             node->network->tick();

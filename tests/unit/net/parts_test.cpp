@@ -18,8 +18,8 @@ namespace {
 
 TEST(MonitorEvent, IsDecodedFromItsTwoParts) {
     const unsigned char first[] = {0x00, 0x02, 7, 0, 0, 0};
-    const auto event =
-        decode_monitor_event(std::as_bytes(std::span(first)), base::as_bytes("tcp://a:1"));
+    const auto event = decode_monitor_event(std::as_bytes(std::span(first)),
+                                            base::as_bytes("tcp://a:1"));
     ASSERT_TRUE(event);
     EXPECT_EQ(ZMQ_EVENT_DISCONNECTED, event->event);
     EXPECT_EQ(7u, event->value);

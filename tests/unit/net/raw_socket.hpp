@@ -51,8 +51,8 @@ private:
 /// A connection to the port at the end of `endpoint`, that has said `bytes`.
 inline Descriptor raw_connect(const std::string& endpoint, std::string_view bytes) {
     Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto port =
-        static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
+    const auto port = static_cast<std::uint16_t>(
+        std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
     const sockaddr_in address = loopback(port);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         return {};

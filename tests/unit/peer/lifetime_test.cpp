@@ -89,8 +89,10 @@ TEST_F(PeerClose, EndsABlockedPostAndFlush) {
     const std::string body(900, 'x');
     push.post({.body = body});
     std::atomic<int> closed{0};
-    std::jthread posting([&] { closed += code_of([&] { push.post({.body = body}); }) == ErrorCode::closed; });
-    std::jthread flushing([&] { closed += code_of([&] { (void)push.flush(Until::acked); }) == ErrorCode::closed; });
+    std::jthread posting(
+        [&] { closed += code_of([&] { push.post({.body = body}); }) == ErrorCode::closed; });
+    std::jthread flushing(
+        [&] { closed += code_of([&] { (void)push.flush(Until::acked); }) == ErrorCode::closed; });
     producer->close(50ms);
     EXPECT_TRUE(eventually([&] { return closed == 2; }));
 }

@@ -81,7 +81,8 @@ TEST_F(PeerThreads, RunUsesAsManyHandlersAsAskedFor) {
 }
 
 TEST_F(PeerThreads, HandlersMayThrowAnything) {
-    Push push = producer->push("jobs", {.max_attempts = 2, .retry_wait_min = 0ns, .retry_wait_max = 0ns});
+    Push push = producer->push("jobs",
+                               {.max_attempts = 2, .retry_wait_min = 0ns, .retry_wait_max = 0ns});
     Pull pull = worker->pull("jobs");
     std::jthread running([&] {
         pull.run(
@@ -159,7 +160,9 @@ TEST_F(PeerFork, ChildIsRefusedAndParentGoesOn) {
     const pid_t child = ::fork();
     if (child == 0) {
         int refused = 0;
-        const auto expect_refusal = [&](auto&& action) { refused += code_of(action) == ErrorCode::invalid_state; };
+        const auto expect_refusal = [&](auto&& action) {
+            refused += code_of(action) == ErrorCode::invalid_state;
+        };
         expect_refusal([&] { push.post({.body = "x"}); });
         expect_refusal([&] { (void)push.flush(); });
         expect_refusal([&] { push.purge(); });
@@ -174,9 +177,7 @@ TEST_F(PeerFork, ChildIsRefusedAndParentGoesOn) {
         expect_refusal([&] { (void)receipt.wait(Until::acked); });
         expect_refusal([&] { held.ack(); });
         // Neither hangs nor says goodbye in the parent's name.
-        {
-            const Pull ended = std::move(pull);
-        }
+        { const Pull ended = std::move(pull); }
         producer.reset();
         worker.reset();
         ::_exit(refused == 13 ? 0 : 100 + refused);

@@ -34,9 +34,9 @@ std::vector<std::byte> encoded(const Record& record) {
 }
 
 void seal(std::vector<std::byte>& bytes) {
-    store<std::uint64_t>(bytes.data(),
-                         XXH3_64bits_withSeed(bytes.data() + 48, bytes.size() - 48,
-                                              XXH3_64bits_withSeed(bytes.data() + 8, 40, kSeed.value)));
+    store<std::uint64_t>(bytes.data(), XXH3_64bits_withSeed(bytes.data() + 48, bytes.size() - 48,
+                                                            XXH3_64bits_withSeed(bytes.data() + 8,
+                                                                                 40, kSeed.value)));
 }
 
 Decoded decode_exact(const std::vector<std::byte>& bytes, std::size_t bytes_max = kBytesMax) {

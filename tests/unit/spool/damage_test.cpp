@@ -174,8 +174,8 @@ TEST(SpoolDamage, SurvivesHolesOfAPage) {
                             std::min(size, bytes.size() - at), std::byte{0});
                 Sample copy = sample;
                 copy.files.set_contents(path, changed);
-                const std::string where =
-                    name + " hole of " + std::to_string(size) + " at " + std::to_string(at);
+                const std::string where = name + " hole of " + std::to_string(size) + " at " +
+                                          std::to_string(at);
                 const Outcome outcome = examine(copy, where);
                 // 300-byte records and what is around them: a hole touches size / 300 + 2 of them.
                 EXPECT_LE(outcome.lost, size / 300 + 2) << where;

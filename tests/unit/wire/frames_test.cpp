@@ -202,8 +202,8 @@ TEST(Frames, PartsDecodeLikeTheWhole) {
             const Body body = random.body(index);
             const auto bytes = encoded(body);
             const std::size_t head = head_bytes(bytes);
-            const DecodedFrame decoded =
-                decode_parts(ByteSpan(bytes).first(head), ByteSpan(bytes).subspan(head));
+            const DecodedFrame decoded = decode_parts(ByteSpan(bytes).first(head),
+                                                      ByteSpan(bytes).subspan(head));
             ASSERT_TRUE(decoded.ok()) << to_string(decoded.error);
             EXPECT_TRUE(test::same_body(decoded.frame.body, body));
         }
