@@ -39,15 +39,15 @@ using base::Time;
 using ConsumerId = std::uint64_t;
 
 struct GroupOptions {
-    Duration lease_duration = base::limits::lease_duration;
-    Duration resume_grace = base::limits::resume_grace;
-    Duration recover_grace = base::limits::recover_grace;
-    std::uint32_t max_attempts = base::limits::max_attempts_default;  ///< counted failures before
-                                                                      ///< dead; 0 = no limit
-    Duration retry_wait_min = base::limits::retry_wait_min;
-    Duration retry_wait_max = base::limits::retry_wait_max;
+    Duration lease_duration = base::limits::kLeaseDuration;
+    Duration resume_grace = base::limits::kResumeGrace;
+    Duration recover_grace = base::limits::kRecoverGrace;
+    std::uint32_t max_attempts = base::limits::kMaxAttemptsDefault;  ///< counted failures before
+                                                                     ///< dead; 0 = no limit
+    Duration retry_wait_min = base::limits::kRetryWaitMin;
+    Duration retry_wait_max = base::limits::kRetryWaitMax;
     std::uint32_t max_consumers = 0;  ///< 0 = any number; further ones stand by in order of arrival
-    std::size_t key_lookahead_max = base::limits::key_lookahead_max;
+    std::size_t key_lookahead_max = base::limits::kKeyLookaheadMax;
     Duration recall_after = std::chrono::milliseconds(
         20);               ///< least age of a hand-out before it is asked back
     bool durable = false;  ///< a durable hand-out mark is needed before hand-out, and facts need

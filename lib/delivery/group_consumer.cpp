@@ -153,7 +153,7 @@ void Group::Impl::announce_run(Consumer& consumer, const HeldRun& held, Time now
             revoked.push_back(missing);
             // A handler that runs fills its slot until it ends; what did not start is dropped.
             if (missing.last > end_) continue;
-            const bool room = consumer.overdue.run_count() < base::limits::settled_memory_runs_max;
+            const bool room = consumer.overdue.run_count() < base::limits::kSettledMemoryRunsMax;
             if (held.started && room) consumer.overdue.add(missing);
         }
     };

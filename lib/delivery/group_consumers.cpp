@@ -23,7 +23,7 @@ void SettledMemory::remember(base::LeaseId lease, base::Run run) {
     if (extends) {
         entries_.back().run.last = run.last;
     } else {
-        if (entries_.size() + earlier_.size() >= base::limits::settled_memory_runs_max) {
+        if (entries_.size() + earlier_.size() >= base::limits::kSettledMemoryRunsMax) {
             forget_first(earlier_.empty() ? entries_ : earlier_);
         }
         entries_.push_back({number_, lease, run});

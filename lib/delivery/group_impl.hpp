@@ -219,7 +219,7 @@ private:
 
     Seq mark_ = 0;
     mutable Seq mark_asked_ = 0;
-    mutable Seq mark_block_ = base::limits::handout_mark_block_min;
+    mutable Seq mark_block_ = base::limits::kHandoutMarkBlockMin;
     mutable Time mark_asked_at_{};
     std::uint64_t lease_counter_ = 0;
     std::uint64_t turn_ = 0;

@@ -132,7 +132,7 @@ Group::Impl::Message& Group::Impl::message_of(SpanIt it) {
 void Group::Impl::failed(SpanIt it, std::string_view text) {
     Message& message = messages_.at(it->first);
     RetryState& retry = message.retry;
-    retry.last_error = std::string(text.substr(0, base::limits::reason_bytes_max));
+    retry.last_error = std::string(text.substr(0, base::limits::kReasonBytesMax));
     const std::uint64_t counted = std::uint64_t{retry.nacks} + retry.crashes;
     if (options_.max_attempts > 0 && counted >= options_.max_attempts) {
         die(it, DeadReason::max_attempts, retry.last_error);
@@ -160,7 +160,7 @@ void Group::Impl::die(SpanIt it, DeadReason reason, std::string_view text) {
     it->second.bytes = 0;
     attach(it);
     facts_.dead.push_back({it->first, reason, message.retry,
-                           std::string(text.substr(0, base::limits::reason_bytes_max))});
+                           std::string(text.substr(0, base::limits::kReasonBytesMax))});
     ++counters_.dead;
     if (message.key != 0) refresh_key(message.key);
 }

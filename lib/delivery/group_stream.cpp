@@ -155,10 +155,10 @@ Seq Group::Impl::mark_wanted() const {
 
 void Group::Impl::adapt_mark_block() const {
     const Duration since = now_ - mark_asked_at_;
-    if (mark_asked_ != 0 && since < base::limits::handout_mark_soon) mark_block_ *= 2;
-    if (since > base::limits::handout_mark_late) mark_block_ /= 2;
-    mark_block_ = std::clamp(mark_block_, base::limits::handout_mark_block_min,
-                             base::limits::handout_mark_block_max);
+    if (mark_asked_ != 0 && since < base::limits::kHandoutMarkSoon) mark_block_ *= 2;
+    if (since > base::limits::kHandoutMarkLate) mark_block_ /= 2;
+    mark_block_ = std::clamp(mark_block_, base::limits::kHandoutMarkBlockMin,
+                             base::limits::kHandoutMarkBlockMax);
     mark_asked_at_ = now_;
 }
 

@@ -110,7 +110,7 @@ std::vector<Group::Recall> Group::Impl::take_recalls(Time now) {
         const std::uint64_t half = std::max<std::uint64_t>(excess(*consumer) / 2, 1);
         const std::uint64_t asked = std::min(half, need);
         need -= asked;
-        consumer->recall_after = base::after(now, base::limits::recall_wait);
+        consumer->recall_after = base::after(now, base::limits::kRecallWait);
         recalls.push_back({consumer->id, static_cast<std::uint32_t>(asked)});
     }
     return recalls;

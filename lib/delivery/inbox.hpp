@@ -31,11 +31,11 @@ namespace peermq::delivery {
 using SourceId = std::uint64_t;
 
 struct InboxOptions {
-    std::uint32_t prefetch = base::limits::prefetch_default;  ///< messages, over all producers
-    std::uint64_t prefetch_bytes = base::limits::prefetch_bytes_default;
+    std::uint32_t prefetch = base::limits::kPrefetchDefault;  ///< messages, over all producers
+    std::uint64_t prefetch_bytes = base::limits::kPrefetchBytesDefault;
     std::uint32_t concurrency = 1;
-    Duration lease_duration = base::limits::lease_duration;
-    Duration max_processing = base::limits::max_processing_default;  ///< renewed at most so long
+    Duration lease_duration = base::limits::kLeaseDuration;
+    Duration max_processing = base::limits::kMaxProcessingDefault;  ///< renewed at most so long
 };
 
 /// A run of records as it came in: all of one stream, epoch and lease.

@@ -113,7 +113,7 @@ void Inbox::Impl::send_renewals(Stream& stream, Time now, InboxActions& actions)
     };
     held.for_each([&](Run run) {
         renew.runs.push_back(run);
-        if (renew.runs.size() == limits::runs_per_frame_max) push();
+        if (renew.runs.size() == limits::kRunsPerFrameMax) push();
     });
     push();
 }
@@ -143,7 +143,7 @@ Time Inbox::Impl::next_deadline() const {
 }
 
 void Inbox::Impl::set_prefetch(std::uint32_t messages, std::uint64_t bytes) {
-    options_.prefetch = std::clamp<std::uint32_t>(messages, 1, limits::prefetch_max);
+    options_.prefetch = std::clamp<std::uint32_t>(messages, 1, limits::kPrefetchMax);
     options_.prefetch_bytes = std::max<std::uint64_t>(bytes, 1);
     ceiling_ = std::max<std::uint64_t>(ceiling_, options_.prefetch);
     ceiling_bytes_ = std::max(ceiling_bytes_, options_.prefetch_bytes);

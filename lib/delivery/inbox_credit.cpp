@@ -24,7 +24,7 @@ std::uint64_t Inbox::Impl::bytes_for(std::uint32_t messages) const noexcept {
 /// clock.
 void Inbox::Impl::date_claims(Time now) {
     for (const auto& stream : streams_) {
-        if (stream->was_ready) stream->claim_until = base::after(now, limits::idle_claim);
+        if (stream->was_ready) stream->claim_until = base::after(now, limits::kIdleClaim);
         if (!stream->was_ready && now >= stream->claim_until)
             stream->claim_until = inbox::kNotHeard;
         stream->was_ready = false;
@@ -41,7 +41,7 @@ std::uint32_t Inbox::Impl::capacity(Time now) {
     std::uint64_t reserved = 0;
     for (const auto& stream : streams_) {
         if (stream->up) continue;
-        const bool away = now >= base::after(stream->down_since, limits::resume_grace);
+        const bool away = now >= base::after(stream->down_since, limits::kResumeGrace);
         if (wanted && away && stream->persistent) drop_pending(*stream);
         reserved += stream->held;
     }

@@ -31,11 +31,11 @@ bool same_kind(const Settled& a, const Settled& b) {
 }  // namespace
 
 void RefusedSeqs::add(Run run) {
-    if (run.count() > limits::refused_kept_max) run.first = run.last - limits::refused_kept_max + 1;
+    if (run.count() > limits::kRefusedKeptMax) run.first = run.last - limits::kRefusedKeptMax + 1;
     for (Seq seq = run.first; seq <= run.last; ++seq) {
         if (seqs_.insert(seq).second) order_.push_back(seq);
     }
-    while (order_.size() > limits::refused_kept_max) {
+    while (order_.size() > limits::kRefusedKeptMax) {
         seqs_.erase(order_.front());
         order_.pop_front();
     }
@@ -71,7 +71,7 @@ void Settlements::add(SettleKind kind, Run run, const LeaseId& lease, const base
     settled.epoch = epoch;
     if (is_mergeable(kind)) return;
     if (kind == SettleKind::nack) settled.entry.delay = delay;
-    settled.entry.reason = reason.substr(0, limits::reason_bytes_max);
+    settled.entry.reason = reason.substr(0, limits::kReasonBytesMax);
 }
 
 void Settlements::merge_unsent() {
@@ -103,8 +103,8 @@ void Settlements::flush(SourceId source, std::vector<InboxActions::Settle>& out)
         Sent& sent = sent_.emplace_back();
         sent.number = number_;
         std::size_t bytes = 0;
-        while (next < unsent_.size() && sent.entries.size() < limits::runs_per_frame_max &&
-               bytes < limits::batch_bytes_max) {
+        while (next < unsent_.size() && sent.entries.size() < limits::kRunsPerFrameMax &&
+               bytes < limits::kBatchBytesMax) {
             Settled& settled = unsent_[next++];
             bytes += kEntryBytes + settled.entry.reason.size();
             sent_set_.add(settled.entry.run);

@@ -25,7 +25,7 @@ struct Settled {
     base::Epoch epoch;
 };
 
-/// The newest `limits::refused_kept_max` refused seqs.
+/// The newest `limits::kRefusedKeptMax` refused seqs.
 class RefusedSeqs {
 public:
     void add(Run run);

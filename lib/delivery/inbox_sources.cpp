@@ -14,7 +14,7 @@ constexpr std::size_t kAliasesKept = 16;
 
 /// `options` with every field in its range.
 InboxOptions bounded(InboxOptions options) {
-    options.prefetch = std::clamp<std::uint32_t>(options.prefetch, 1, limits::prefetch_max);
+    options.prefetch = std::clamp<std::uint32_t>(options.prefetch, 1, limits::kPrefetchMax);
     options.prefetch_bytes = std::max<std::uint64_t>(options.prefetch_bytes, 1);
     options.concurrency = std::max<std::uint32_t>(options.concurrency, 1);
     return options;
@@ -148,7 +148,7 @@ void Inbox::Impl::source_down(SourceId source, bool ended, Time now) {
 /// place, its messages may be handed out although their producer may live, it is forgotten.
 Time Inbox::Impl::timer_when_gone(const Stream& stream, Time now) const {
     for (const Duration wait :
-         {Duration(limits::resume_grace), options_.lease_duration, options_.max_processing}) {
+         {Duration(limits::kResumeGrace), options_.lease_duration, options_.max_processing}) {
         const Time when = base::after(stream.down_since, wait);
         if (when > now) return when;
     }
@@ -250,7 +250,7 @@ void Inbox::Impl::forget_idle_gone() {
         return !stream->up && stream->holds_nothing();
     };
     const auto count = std::count_if(streams_.begin(), streams_.end(), idle_gone);
-    if (count <= static_cast<std::ptrdiff_t>(limits::gone_sources_max)) return;
+    if (count <= static_cast<std::ptrdiff_t>(limits::kGoneSourcesMax)) return;
     Stream* oldest = nullptr;
     for (const auto& stream : streams_) {
         if (idle_gone(stream) && (oldest == nullptr || stream->down_since < oldest->down_since))

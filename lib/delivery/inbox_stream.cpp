@@ -9,7 +9,7 @@ namespace peermq::delivery::inbox {
 namespace limits = base::limits;
 
 Time Gate::deadline() const noexcept {
-    return base::after(heard_at, limits::resume_grace - limits::gate_margin);
+    return base::after(heard_at, limits::kResumeGrace - limits::kGateMargin);
 }
 
 bool Gate::open(Time now) const noexcept {
@@ -41,7 +41,7 @@ void Gate::announce_again() noexcept {
 
 void Gate::answered(Time now) noexcept {
     awaiting = false;
-    if (broken && now >= base::after(held_sent_at, limits::resume_grace - limits::gate_margin)) {
+    if (broken && now >= base::after(held_sent_at, limits::kResumeGrace - limits::kGateMargin)) {
         announce_again();  // the producer may have been silent for too long after it answered
         return;
     }

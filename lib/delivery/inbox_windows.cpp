@@ -17,7 +17,7 @@ Shares equal_shares(std::span<const WindowClaim> claims, std::uint32_t capacity,
     const auto count = static_cast<std::uint32_t>(
         std::count_if(claims.begin(), claims.end(), needs));
     const auto others = static_cast<std::uint32_t>(claims.size()) - count;
-    const bool afford = claims.size() <= capacity / base::limits::idle_share_divisor;
+    const bool afford = claims.size() <= capacity / base::limits::kIdleShareDivisor;
     const std::uint32_t idle = afford ? 1 : 0;
     const std::uint32_t rest = capacity - idle * others;
     std::uint32_t extra = rest % count;

@@ -18,11 +18,11 @@ using base::Duration;
 using base::Time;
 
 struct LinkOptions {
-    Duration heartbeat_interval = base::limits::heartbeat_interval;
-    Duration suspect_after = base::limits::suspect_after;
-    Duration hello_timeout = base::limits::hello_timeout;
-    std::uint64_t window_bytes_min = base::limits::link_window_bytes_min;
-    std::uint64_t window_bytes_max = base::limits::link_window_bytes_max;
+    Duration heartbeat_interval = base::limits::kHeartbeatInterval;
+    Duration suspect_after = base::limits::kSuspectAfter;
+    Duration hello_timeout = base::limits::kHelloTimeout;
+    std::uint64_t window_bytes_min = base::limits::kLinkWindowBytesMin;
+    std::uint64_t window_bytes_max = base::limits::kLinkWindowBytesMax;
 };
 
 class Link {

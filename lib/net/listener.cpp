@@ -122,7 +122,7 @@ ChannelId Listener::admit(const std::string& route, FrameHolder& frame) {
         reject(route, socket, LossReason::foreign, "it does not speak ZMTP 3 (HTTP, TLS?)");
         return 0;
     }
-    if (board_.channel_count() >= base::limits::links_per_peer_max) {
+    if (board_.channel_count() >= base::limits::kLinksPerPeerMax) {
         reject(route, socket, LossReason::disconnected,
                "refused: there are " + std::to_string(board_.channel_count()) + " links already");
         return 0;

@@ -34,7 +34,7 @@ struct NetworkOptions {
     std::size_t frame_bytes_max = 0;  ///< MAXMSGSIZE of every socket
     base::Duration reconnect_wait_min{};
     base::Duration reconnect_wait_max{};
-    base::Duration handshake_timeout{};  ///< of ZMTP, on both sides; 0: limits::hello_timeout
+    base::Duration handshake_timeout{};  ///< of ZMTP, on both sides; 0: limits::kHelloTimeout
 };
 
 class Network final : public Transport {

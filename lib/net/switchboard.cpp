@@ -21,15 +21,15 @@ constexpr std::size_t kOversizeFactor = 4;
 
 NetworkOptions with_defaults(NetworkOptions options) {
     namespace limits = base::limits;
-    if (options.frame_bytes_max == 0) options.frame_bytes_max = limits::frame_bytes_max;
+    if (options.frame_bytes_max == 0) options.frame_bytes_max = limits::kFrameBytesMax;
     if (options.reconnect_wait_min <= base::Duration::zero()) {
-        options.reconnect_wait_min = limits::reconnect_wait_min;
+        options.reconnect_wait_min = limits::kReconnectWaitMin;
     }
     if (options.reconnect_wait_max <= base::Duration::zero()) {
-        options.reconnect_wait_max = limits::reconnect_wait_max;
+        options.reconnect_wait_max = limits::kReconnectWaitMax;
     }
     if (options.handshake_timeout <= base::Duration::zero()) {
-        options.handshake_timeout = limits::hello_timeout;
+        options.handshake_timeout = limits::kHelloTimeout;
     }
     return options;
 }
@@ -110,7 +110,7 @@ Switchboard::Switchboard(const NetworkOptions& given, base::Clock& the_clock,
       random(the_random),
       wakeup(std::make_shared<Wakeup>()),
       poller(wakeup),
-      context(options.io_threads, base::limits::links_per_peer_max) {}
+      context(options.io_threads, base::limits::kLinksPerPeerMax) {}
 
 ChannelId Switchboard::add_channel(std::shared_ptr<Carrier> carrier) {
     channels_.emplace(++last_channel_, std::move(carrier));

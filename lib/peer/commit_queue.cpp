@@ -31,7 +31,7 @@ std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
     std::move(streams.begin(), streams.end(), std::back_inserter(bound_));
     const base::Time now = clock_.now();
     changes_due_ = std::min(changes_due_,
-                            urgent ? now : base::after(now, base::limits::settlement_delay_max));
+                            urgent ? now : base::after(now, base::limits::kSettlementDelayMax));
     if (sleeping_) wanted_.notify_one();
     return next_ticket_++;
 }
@@ -157,18 +157,18 @@ void CommitQueue::commit_round() {
         case spool::CommitResult::ok: break;
         case spool::CommitResult::failed: return fail(round);
         case spool::CommitResult::no_space:
-            if (!full_ && round_bytes_max_ == base::limits::chunk_bytes) {
+            if (!full_ && round_bytes_max_ == base::limits::kChunkBytes) {
                 full_ = true;
                 listener_.space_changed(
                     true, "the disk of the spool is full; messages wait until there is room");
             }
             // Little fits where much does not; and where even that fails, what was written on the
             // way (a checkpoint) may be all that keeps finished segments from going.
-            round_bytes_max_ = base::limits::chunk_bytes;
+            round_bytes_max_ = base::limits::kChunkBytes;
             if (spool_.sync() != spool::CommitResult::ok) return fail(round);
             return give_back(std::move(round));
     }
-    round_bytes_max_ = std::min(2 * round_bytes_max_, base::limits::commit_bytes_max);
+    round_bytes_max_ = std::min(2 * round_bytes_max_, base::limits::kCommitBytesMax);
     if (full_) {
         full_ = false;
         listener_.space_changed(false, "the spool has room again");

@@ -86,7 +86,7 @@ private:
     bool failed_ = false;  ///< guarded by role_
     bool full_ = false;    ///< guarded by role_
     /// Guarded by role_. Small after a full disk, twice as much after each success.
-    std::size_t round_bytes_max_ = base::limits::commit_bytes_max;
+    std::size_t round_bytes_max_ = base::limits::kCommitBytesMax;
     base::Time last_sync_{};  ///< guarded by role_
 
     std::mutex mutex_;

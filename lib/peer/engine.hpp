@@ -44,7 +44,7 @@ struct EngineOptions {
     base::SessionId session;
     wire::HostInfo host;
     std::string agent;
-    std::size_t message_bytes_max = base::limits::message_bytes_max_default;
+    std::size_t message_bytes_max = base::limits::kMessageBytesMaxDefault;
     std::uint64_t dead_bytes_max = 0;
     delivery::LinkOptions link;
 };

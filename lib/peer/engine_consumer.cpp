@@ -48,7 +48,7 @@ template <typename Entry, typename Emit>
 void in_frames(const std::vector<Entry>& all, Emit&& emit) {
     std::size_t begin = 0;
     do {
-        const std::size_t end = std::min(all.size(), begin + base::limits::runs_per_frame_max);
+        const std::size_t end = std::min(all.size(), begin + base::limits::kRunsPerFrameMax);
         emit(std::vector<Entry>(all.begin() + static_cast<std::ptrdiff_t>(begin),
                                 all.begin() + static_cast<std::ptrdiff_t>(end)),
              end == all.size());

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kPendingBytesMax = 32 * base::limits::kMiB;
 /// A session whose link is lost is kept this long beyond the resume grace: its late settlements
 /// still find their leases.
-constexpr auto kSessionKept = 2 * base::limits::lease_duration;
+constexpr auto kSessionKept = 2 * base::limits::kLeaseDuration;
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -26,7 +26,7 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 }  // namespace
 
 void Engine::opened(net::ChannelId channel, net::TargetId target, std::string_view remote) {
-    if (links_.size() >= base::limits::links_per_peer_max || closing_) {
+    if (links_.size() >= base::limits::kLinksPerPeerMax || closing_) {
         transport_.close(channel);
         return;
     }
@@ -45,9 +45,9 @@ wire::Hello Engine::make_hello(const LinkState& link) const {
     hello.echo = link.peer_nonce;
     hello.peer = options_.peer;
     hello.session = options_.session;
-    hello.frame_bytes_max = base::limits::frame_bytes_max;
+    hello.frame_bytes_max = base::limits::kFrameBytesMax;
     hello.message_bytes_max = options_.message_bytes_max;
-    hello.window_bytes = base::limits::link_window_bytes_max;
+    hello.window_bytes = base::limits::kLinkWindowBytesMax;
     hello.wall_time_ns = wall_now_.time_since_epoch().count();
     hello.host = options_.host;
     hello.agent = options_.agent;
@@ -232,7 +232,7 @@ void Engine::reject(LinkState& link, wire::RejectCode code, const std::string& t
 
 void Engine::protocol_error(LinkState& link, const std::string& text) {
     ++protocol_errors_;
-    if (++link.errors < base::limits::protocol_errors_max) return;
+    if (++link.errors < base::limits::kProtocolErrorsMax) return;
     reject(link, wire::RejectCode::protocol, "too many protocol errors, the last: " + text);
 }
 

@@ -169,7 +169,7 @@ void Engine::configure_producer(const OutStream& stream, delivery::GroupOptions 
 // --- consumers of our streams
 
 void Engine::on_want(LinkState& link, const wire::Want& want) {
-    if (link.wants.size() >= base::limits::streams_per_link_max)
+    if (link.wants.size() >= base::limits::kStreamsPerLinkMax)
         return protocol_error(link, "too many WANTs");
     if (want.kind != wire::StreamKind::queue) return;  // patterns of later versions
     link.wants[want.handle] = want.name;
@@ -221,7 +221,7 @@ void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& 
     const auto it = link.outgoing.find(handle);
     if (it == link.outgoing.end()) return protocol_error(link, "GRANT for an unknown stream");
     Outgoing& outgoing = it->second;
-    const std::uint32_t messages = std::min(grant.messages, base::limits::prefetch_max);
+    const std::uint32_t messages = std::min(grant.messages, base::limits::kPrefetchMax);
     outgoing.producer->group.set_window(outgoing.consumer, messages, grant.bytes,
                                         grant.concurrency);
     if (messages < outgoing.grant_messages) send(link, handle, wire::Granted{grant.number});
@@ -244,7 +244,7 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
     if (it == link.outgoing.end()) return protocol_error(link, "HELD for an unknown stream");
     Outgoing& outgoing = it->second;
     outgoing.held.insert(outgoing.held.end(), held.runs.begin(), held.runs.end());
-    if (outgoing.held.size() > base::limits::prefetch_max)
+    if (outgoing.held.size() > base::limits::kPrefetchMax)
         return protocol_error(link, "HELD with too many runs");
     if (!held.done) return;
 
@@ -263,8 +263,8 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
                                                                    true, now_);
     revoked.insert(revoked.end(), refused.begin(), refused.end());
     wire::Valid valid{held.number, true, {}};
-    for (std::size_t i = 0; i < revoked.size() || i == 0; i += base::limits::runs_per_frame_max) {
-        const std::size_t end = std::min(revoked.size(), i + base::limits::runs_per_frame_max);
+    for (std::size_t i = 0; i < revoked.size() || i == 0; i += base::limits::kRunsPerFrameMax) {
+        const std::size_t end = std::min(revoked.size(), i + base::limits::kRunsPerFrameMax);
         valid.revoked.assign(revoked.begin() + static_cast<std::ptrdiff_t>(i),
                              revoked.begin() + static_cast<std::ptrdiff_t>(end));
         valid.done = end == revoked.size();
@@ -318,7 +318,7 @@ void Engine::send_confirm(Producer& producer, delivery::ConsumerId consumer, std
     // All but the last frame repeat the previous number: it counts only once everything refused is
     // told.
     for (std::size_t i = 0; i < refused.size(); ++i) {
-        if (confirm.refused.size() == base::limits::runs_per_frame_max) {
+        if (confirm.refused.size() == base::limits::kRunsPerFrameMax) {
             confirm.number = number - 1;
             send(*link, it->second.handle, confirm);
             confirm.number = number;
@@ -339,7 +339,7 @@ void Engine::pump(Producer& producer) {
 bool Engine::hand_out(Producer& producer) {
     std::vector<delivery::Assignment> assignments;
     HandOut context(*this, producer);
-    const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::batch_bytes_max,
+    const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::kBatchBytesMax,
                                               now_, wall_now_, assignments);
     for (const base::Run run : context.lost()) producer.group.lose(run);
     base::Seq cursor = 0;
@@ -371,8 +371,8 @@ void Engine::send_assignments(Producer& producer, std::vector<delivery::Assignme
         bytes = 0;
     };
     for (const delivery::Assignment& assignment : assignments) {
-        const bool full = bytes + assignment.bytes > base::limits::batch_bytes_max ||
-                          frame.size() == base::limits::runs_per_frame_max;
+        const bool full = bytes + assignment.bytes > base::limits::kBatchBytesMax ||
+                          frame.size() == base::limits::kRunsPerFrameMax;
         if (!frame.empty() && (full || frame.front().consumer != assignment.consumer)) flush();
         frame.push_back(assignment);
         bytes += assignment.bytes;
@@ -421,7 +421,7 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
             batch.epoch = found.chunk->epoch();
             const base::ByteSpan span = found.chunk->bytes(part);
             const wire::BatchRun run{part, assignment.lease.counter, assignment.attempt, flags};
-            if (span.size() > base::limits::batch_bytes_max) {
+            if (span.size() > base::limits::kBatchBytesMax) {
                 send_now();
                 delivery::Assignment single = assignment;
                 single.run = part;
@@ -447,10 +447,10 @@ void Engine::send_fragments(LinkState& link, std::uint32_t handle,
     if (assignment.redelivered) fragment.run.flags |= wire::kRedelivered;
     if (assignment.alone) fragment.run.flags |= wire::kAlone;
     fragment.total = static_cast<std::uint32_t>(record.size());
-    for (std::size_t offset = 0; offset < record.size(); offset += base::limits::batch_bytes_max) {
+    for (std::size_t offset = 0; offset < record.size(); offset += base::limits::kBatchBytesMax) {
         fragment.offset = static_cast<std::uint32_t>(offset);
         fragment.bytes = record.subspan(
-            offset, std::min(base::limits::batch_bytes_max, record.size() - offset));
+            offset, std::min(base::limits::kBatchBytesMax, record.size() - offset));
         std::vector<std::byte> frame;
         wire::encode(handle, link.peer_nonce, fragment, frame);
         send_data(link, std::move(frame), {}, pin);

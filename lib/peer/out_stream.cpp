@@ -70,7 +70,7 @@ bool OutStream::has_room(std::uint64_t bytes) const {
 }
 
 bool OutStream::await_writer(Lock& lock, WhenFull when_full) {
-    while (unwritten_bytes_ >= base::limits::unwritten_bytes_max &&
+    while (unwritten_bytes_ >= base::limits::kUnwrittenBytesMax &&
            when_full != WhenFull::never_full) {
         if (when_full == WhenFull::return_nothing) return false;
         ++waiters_;

@@ -29,7 +29,7 @@ void check_queue_name(std::string_view name) {
                     "queue name \"" + std::string(name.substr(0, 64)) + "\": " + why);
     };
     if (name.empty()) fail("it is empty");
-    if (name.size() > base::limits::stream_name_bytes_max) fail("longer than 255 bytes");
+    if (name.size() > base::limits::kStreamNameBytesMax) fail("longer than 255 bytes");
     for (const char c : name) {
         if (c <= ' ' || c > '~') fail("only printable ASCII characters without space are possible");
     }
@@ -87,7 +87,7 @@ Runtime::Runtime(PeerOptions options)
       process_generation_(process_generation()),
       events_(options_.on_event, options_.log) {
     if (options_.message_bytes_max < 1024 ||
-        options_.message_bytes_max > base::limits::message_bytes_max_ceiling) {
+        options_.message_bytes_max > base::limits::kMessageBytesMaxCeiling) {
         throw Error(ErrorCode::invalid_argument, "message_bytes_max of " +
                                                      std::to_string(options_.message_bytes_max) +
                                                      ": from 1,024 bytes to 1 GiB are possible");
@@ -96,8 +96,8 @@ Runtime::Runtime(PeerOptions options)
     peer_ = random_.id<base::PeerId>();
     if (!options_.spool.empty()) open_spool();
     network_ = std::make_unique<net::Network>(
-        net::NetworkOptions{1, base::limits::frame_bytes_max, base::limits::reconnect_wait_min,
-                            base::limits::reconnect_wait_max},
+        net::NetworkOptions{1, base::limits::kFrameBytesMax, base::limits::kReconnectWaitMin,
+                            base::limits::kReconnectWaitMax},
         clock_, random_);
     EngineOptions engine;
     engine.peer = peer_;
@@ -222,22 +222,22 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
     config.overflow = options.overflow;
     config.memory_bytes_max = options.memory_bytes_max;
     config.message_bytes_max = options_.message_bytes_max;
-    config.cache_bytes = base::limits::stream_cache_bytes;
+    config.cache_bytes = base::limits::kStreamCacheBytes;
     // A small quota is reserved in small steps.
-    config.quota_block_bytes = std::min<std::uint64_t>(base::limits::quota_block_bytes,
+    config.quota_block_bytes = std::min<std::uint64_t>(base::limits::kQuotaBlockBytes,
                                                        options_.spool_bytes_max / 64);
     if (durability == Durability::memory) {
         config.id = random_.id<base::StreamId>();
         config.epoch = {1, random_.next()};
         // A small quota is given back in small steps.
         config.chunk_bytes = std::clamp<std::size_t>(options.memory_bytes_max / 8, 4096,
-                                                     base::limits::chunk_bytes);
+                                                     base::limits::kChunkBytes);
     } else {
         const spool::StreamInfo info = spool_->stream(kind, name);
         config.id = info.id;
         config.index = info.index;
         config.epoch = spool_->epoch();
-        config.chunk_bytes = base::limits::chunk_bytes;
+        config.chunk_bytes = base::limits::kChunkBytes;
     }
     return pushes_.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_))
         .first->second;
@@ -303,7 +303,7 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
 std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullOptions& options) {
     check_process();
     check_queue_name(queue);
-    if (options.prefetch == 0 || options.prefetch > base::limits::prefetch_max) {
+    if (options.prefetch == 0 || options.prefetch > base::limits::kPrefetchMax) {
         throw Error(ErrorCode::invalid_argument, "PullOptions::prefetch of " +
                                                      std::to_string(options.prefetch) +
                                                      ": 1 to 1,000,000 are possible");

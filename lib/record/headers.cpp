@@ -120,7 +120,7 @@ void encode_headers(std::span<const HeaderView> headers, std::string& out) {
 std::optional<std::vector<HeaderView>> decode_headers(base::ByteSpan bytes) {
     std::vector<HeaderView> headers;
     if (bytes.empty()) return headers;
-    if (bytes.size() > base::limits::headers_bytes_max) return std::nullopt;
+    if (bytes.size() > base::limits::kHeadersBytesMax) return std::nullopt;
     Reader reader(bytes);
     const auto count = reader.map_size();
     if (!count) return std::nullopt;
@@ -135,7 +135,7 @@ std::optional<std::vector<HeaderView>> decode_headers(base::ByteSpan bytes) {
 }
 
 std::optional<std::string_view> find_header(base::ByteSpan bytes, std::string_view name) {
-    if (bytes.empty() || bytes.size() > base::limits::headers_bytes_max) return std::nullopt;
+    if (bytes.empty() || bytes.size() > base::limits::kHeadersBytesMax) return std::nullopt;
     Reader reader(bytes);
     const auto count = reader.map_size();
     for (std::size_t index = 0; count && index < *count; ++index) {

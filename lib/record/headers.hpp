@@ -19,11 +19,11 @@ namespace peermq::record {
 using HeaderView = std::pair<std::string_view, std::string_view>;
 
 /// Appends the msgpack map of `headers` to `out`; nothing for an empty list. Repeated names are
-/// kept in order. The caller bounds the result by limits::headers_bytes_max.
+/// kept in order. The caller bounds the result by limits::kHeadersBytesMax.
 void encode_headers(std::span<const HeaderView> headers, std::string& out);
 
 /// The headers in `bytes` as views into them; nullopt when they are not a flat msgpack map of str
-/// to str, are longer than limits::headers_bytes_max, or have bytes left over. Empty bytes: no
+/// to str, are longer than limits::kHeadersBytesMax, or have bytes left over. Empty bytes: no
 /// headers.
 [[nodiscard]] std::optional<std::vector<HeaderView>> decode_headers(base::ByteSpan bytes);
 

@@ -21,9 +21,9 @@ constexpr std::size_t kChecksumBytes = 8;
 /// Flags that this version understands; any other bit may change what the body means.
 constexpr std::uint8_t kKnownFlags = kHasTimes | kHasKey | kSkippable;
 
-static_assert(limits::key_bytes_max <= std::numeric_limits<std::uint16_t>::max());
-static_assert(limits::topic_bytes_max <= std::numeric_limits<std::uint16_t>::max());
-static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 * limits::kKiB <=
+static_assert(limits::kKeyBytesMax <= std::numeric_limits<std::uint16_t>::max());
+static_assert(limits::kTopicBytesMax <= std::numeric_limits<std::uint16_t>::max());
+static_assert(limits::kMessageBytesMaxCeiling + limits::kHeadersBytesMax + 4 * limits::kKiB <=
               std::numeric_limits<std::uint32_t>::max());
 
 [[nodiscard]] bool has_times(const Record& record) noexcept {
@@ -77,9 +77,9 @@ static_assert(limits::message_bytes_max_ceiling + limits::headers_bytes_max + 4 
     const std::size_t key_bytes = load<std::uint16_t>(at + 28);
     const std::size_t topic_bytes = load<std::uint16_t>(at + 30);
     const std::size_t headers_bytes = load<std::uint32_t>(at + 40);
-    const bool in_limits = padding < 8 && key_bytes <= limits::key_bytes_max &&
-                           topic_bytes <= limits::topic_bytes_max &&
-                           headers_bytes <= limits::headers_bytes_max;
+    const bool in_limits = padding < 8 && key_bytes <= limits::kKeyBytesMax &&
+                           topic_bytes <= limits::kTopicBytesMax &&
+                           headers_bytes <= limits::kHeadersBytesMax;
     const std::size_t fixed_bytes = kHeaderBytes + (times ? kTimesBytes : 0);
     const std::size_t used = fixed_bytes + key_bytes + topic_bytes + headers_bytes + padding;
     if (!in_limits || used > whole.size()) return false;
@@ -123,9 +123,9 @@ std::size_t encoded_size(const Record& record) noexcept {
 }
 
 void encode(const Record& record, Seed seed, std::span<std::byte> out) noexcept {
-    PEERMQ_ASSERT(record.key.size() <= limits::key_bytes_max);
-    PEERMQ_ASSERT(record.topic.size() <= limits::topic_bytes_max);
-    PEERMQ_ASSERT(record.headers.size() <= limits::headers_bytes_max);
+    PEERMQ_ASSERT(record.key.size() <= limits::kKeyBytesMax);
+    PEERMQ_ASSERT(record.topic.size() <= limits::kTopicBytesMax);
+    PEERMQ_ASSERT(record.headers.size() <= limits::kHeadersBytesMax);
     const bool times = has_times(record);
     const std::size_t used = kHeaderBytes + (times ? kTimesBytes : 0) + record.key.size() +
                              record.topic.size() + record.headers.size() + record.body.size();

@@ -34,7 +34,7 @@ CommitResult LogSpool::write(const Batch& batch) {
         ++stats_.commits;
         last_commit_ = clock_.now();
     }
-    return unsynced_bytes_ > limits::unsynced_bytes_max ? sync_active() : CommitResult::ok;
+    return unsynced_bytes_ > limits::kUnsyncedBytesMax ? sync_active() : CommitResult::ok;
 }
 
 CommitResult LogSpool::sync() {
@@ -269,7 +269,7 @@ std::shared_ptr<Segment> LogSpool::take_prepared(bool reserve_use, int& error) {
             continue;
         }
         error = create_prepared(segment_bytes_);
-        if (is_full(error) && reserve_use) error = create_prepared(limits::segment_bytes_min);
+        if (is_full(error) && reserve_use) error = create_prepared(limits::kSegmentBytesMin);
         if (error != 0) return nullptr;
     }
 }
@@ -327,7 +327,7 @@ int LogSpool::seal() {
     segment.sealed = written && cut;
     if (segment.sealed) {
         indexes_.emplace_front(segment.number(), segment.index);
-        if (indexes_.size() > limits::segment_indexes_cached_max) indexes_.pop_back();
+        if (indexes_.size() > limits::kSegmentIndexesCachedMax) indexes_.pop_back();
         segment.index.reset();
     }
     return 0;

@@ -228,7 +228,7 @@ bool Files::quarantine(base::File& file, std::uint64_t offset, std::uint64_t byt
     for (const base::DirectoryEntry& entry : kept) {
         if (entry.name == name) return true;
     }
-    if (kept.size() >= limits::quarantine_files_max) return false;
+    if (kept.size() >= limits::kQuarantineFilesMax) return false;
     std::unique_ptr<base::File> copy;
     if (directory->open_file(name, base::OpenMode::create, copy) != 0) return false;
     std::vector<std::byte> buffer(std::min<std::uint64_t>(bytes, 256 * limits::kKiB));

@@ -290,7 +290,7 @@ std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
                     "cannot open " + files.path(kManifestName) + ": " + errno_text(error));
     }
     damaged = true;
-    if (size > limits::manifest_bytes_max) return std::nullopt;
+    if (size > limits::kManifestBytesMax) return std::nullopt;
     std::vector<std::byte> bytes(size);
     if (!read_block(*file, bytes, 0, files.path(kManifestName))) return std::nullopt;
     Manifest manifest;

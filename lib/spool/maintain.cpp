@@ -117,7 +117,7 @@ void LogSpool::free_reserve() {
         std::lock_guard lock(mutex_);
         for (const auto& segment : prepared_) names.push_back(segment->name);
         prepared_.clear();
-        prepare_after_ = base::after(clock_.now(), limits::free_space_check_interval);
+        prepare_after_ = base::after(clock_.now(), limits::kFreeSpaceCheckInterval);
     }
     if (!names.empty()) {
         (void)files_->remove(names);
@@ -139,7 +139,7 @@ bool LogSpool::prepare() {
     const int error = create_prepared(segment_bytes_);
     if (error == 0) return false;
     std::lock_guard lock(mutex_);
-    prepare_after_ = base::after(clock_.now(), limits::free_space_check_interval);
+    prepare_after_ = base::after(clock_.now(), limits::kFreeSpaceCheckInterval);
     return false;
 }
 
@@ -212,8 +212,7 @@ bool LogSpool::carry() {
         bytes->insert(bytes->end(), record.bytes.begin(), record.bytes.end());
     };
     const auto stop = [&] {
-        return bytes->size() + pending.parts.size() * kPartEntryBytes >=
-               limits::carry_bytes_max / 2;
+        return bytes->size() + pending.parts.size() * kPartEntryBytes >= limits::kCarryBytesMax / 2;
     };
     const std::uint64_t to = victim->used;
     const Scan scan = scan_segment(*victim->file, victim->header.random_id,
@@ -299,7 +298,7 @@ bool LogSpool::finish_victim(const std::shared_ptr<Segment>& victim) {
 // --- the watermark
 
 bool LogSpool::sync_record_due() const {
-    return record_due_ && clock_.now() >= base::after(last_commit_, limits::sync_record_wait);
+    return record_due_ && clock_.now() >= base::after(last_commit_, limits::kSyncRecordWait);
 }
 
 /// After a quiet while: says in the log how far it is durable, so that later damage is known for

@@ -144,7 +144,7 @@ std::shared_ptr<SegmentIndex> LogSpool::index_of(const std::shared_ptr<Segment>&
     std::shared_ptr<SegmentIndex> index = load_index(*segment);
     std::lock_guard lock(mutex_);
     indexes_.emplace_front(segment->number(), index);
-    if (indexes_.size() > limits::segment_indexes_cached_max) indexes_.pop_back();
+    if (indexes_.size() > limits::kSegmentIndexesCachedMax) indexes_.pop_back();
     return index;
 }
 

@@ -288,7 +288,7 @@ private:
         const std::uint64_t bytes = tail_end - segment.used;
         out_.keep.push_back(
             {segment.file, segment.used,
-             std::min<std::uint64_t>(bytes, limits::quarantine_tail_bytes_max),
+             std::min<std::uint64_t>(bytes, limits::kQuarantineTailBytesMax),
              "tail-" + segment.name.substr(4) + "-" + std::to_string(segment.used)});
         report(Damage::Kind::torn_tail, files_.path(segment.name), segment.used, bytes, records,
                "the end was not wholly written before a crash; it was never durable and is cut");
@@ -355,7 +355,7 @@ private:
     void note_end(const PartEntry& part, Seq last) {
         StreamData* stream = out_.state.find(part.stream);
         if (stream == nullptr) {
-            if (part.stream > limits::streams_per_spool_max) return;
+            if (part.stream > limits::kStreamsPerSpoolMax) return;
             // Its name is lost with its registrations; its records shall not be.
             state_damaged_ = true;
             StateEntry entry;

@@ -21,7 +21,7 @@ std::uint64_t segment_bytes_for(const SpoolOptions& options) {
     // A small quota must not sit in one segment that can never be reclaimed.
     const std::uint64_t bytes = std::min<std::uint64_t>(options.segment_bytes,
                                                         options.max_bytes / 4);
-    return base::padded(std::max<std::uint64_t>(bytes, limits::segment_bytes_min));
+    return base::padded(std::max<std::uint64_t>(bytes, limits::kSegmentBytesMin));
 }
 
 [[noreturn]] void cannot(const std::string& what, const std::string& path, int error) {
@@ -252,7 +252,7 @@ int LogSpool::store_manifest(const std::vector<std::uint64_t>& without) {
     manifest_.generation = manifest.generation;
     if (error != 0) manifest_dirty_ = true;
     manifest_after_ = error == 0 ? base::Time{}
-                                 : base::after(clock_.now(), limits::free_space_check_interval);
+                                 : base::after(clock_.now(), limits::kFreeSpaceCheckInterval);
     return error;
 }
 
@@ -262,9 +262,9 @@ std::vector<RecoveredStream> LogSpool::take_recovered() {
 }
 
 StreamInfo LogSpool::stream(StreamKind kind, std::string_view name) {
-    if (name.empty() || name.size() > limits::stream_name_bytes_max) {
+    if (name.empty() || name.size() > limits::kStreamNameBytesMax) {
         throw Error(ErrorCode::invalid_argument,
-                    "a stream's name has 1 to " + std::to_string(limits::stream_name_bytes_max) +
+                    "a stream's name has 1 to " + std::to_string(limits::kStreamNameBytesMax) +
                         " bytes, this one " + std::to_string(name.size()));
     }
     base::StreamId id;
@@ -277,7 +277,7 @@ StreamInfo LogSpool::stream(StreamKind kind, std::string_view name) {
     StreamData* stream = state_.add(kind, name, id);
     if (stream == nullptr) {
         throw Error(ErrorCode::quota, "the spool " + files_->path() + " has its limit of " +
-                                          std::to_string(limits::streams_per_spool_max) +
+                                          std::to_string(limits::kStreamsPerSpoolMax) +
                                           " streams already");
     }
     stream->unregistered = true;
@@ -292,7 +292,7 @@ void LogSpool::check_space() {
         std::lock_guard lock(mutex_);
         const base::Time now = clock_.now();
         if (now < space_check_at_) return;
-        space_check_at_ = base::after(now, limits::free_space_check_interval);
+        space_check_at_ = base::after(now, limits::kFreeSpaceCheckInterval);
     }
     std::uint64_t free = 0;
     if (files_->try_free_bytes(free) != 0) return;

@@ -42,13 +42,13 @@ using GroupIndex = std::uint32_t;
 enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3, dead = 4 };
 
 struct SpoolOptions {
-    std::uint64_t segment_bytes = base::limits::segment_bytes_default;
-    std::uint64_t max_bytes = base::limits::spool_bytes_default;  ///< unsettled record bytes, dead
-                                                                  ///< letters apart
-    std::uint64_t dead_bytes_max = base::limits::spool_bytes_default / 16;
+    std::uint64_t segment_bytes = base::limits::kSegmentBytesDefault;
+    std::uint64_t max_bytes = base::limits::kSpoolBytesDefault;  ///< unsettled record bytes, dead
+                                                                 ///< letters apart
+    std::uint64_t dead_bytes_max = base::limits::kSpoolBytesDefault / 16;
     std::uint64_t
         free_bytes_min = 64 * base::limits::kMiB;  ///< stop accepting below this much free disk
-    std::size_t message_bytes_max = base::limits::message_bytes_max_default;
+    std::size_t message_bytes_max = base::limits::kMessageBytesMaxDefault;
 };
 
 struct StreamInfo {

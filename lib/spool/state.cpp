@@ -55,7 +55,7 @@ void append_mark(std::vector<std::byte>& out, StreamIndex stream, GroupIndex gro
 void append_retry(std::vector<std::byte>& out, StreamIndex stream, GroupIndex group,
                   const RetryRecord& retry) {
     EntryScope scope(out, StateKind::retry, stream, group);
-    const std::size_t length = std::min(retry.last_error.size(), limits::reason_bytes_max);
+    const std::size_t length = std::min(retry.last_error.size(), limits::kReasonBytesMax);
     ByteWriter writer(out);
     writer.number(retry.seq);
     writer.number(retry.nacks);
@@ -84,9 +84,9 @@ bool decode_stream(ByteReader& in, StateEntry& entry) {
     const auto kind = in.number<std::uint32_t>();
     const auto length = in.number<std::uint32_t>();
     entry.info.kind = static_cast<StreamKind>(kind);
-    if (kind < 1 || kind > 4 || length > limits::stream_name_bytes_max) return false;
+    if (kind < 1 || kind > 4 || length > limits::kStreamNameBytesMax) return false;
     entry.info.name = base::as_text(in.bytes(length));
-    return entry.stream <= limits::streams_per_spool_max;
+    return entry.stream <= limits::kStreamsPerSpoolMax;
 }
 
 bool decode_retry(ByteReader& in, StateEntry& entry) {
@@ -96,7 +96,7 @@ bool decode_retry(ByteReader& in, StateEntry& entry) {
     entry.retry.suspicions = in.number<std::uint32_t>();
     const auto length = in.number<std::uint32_t>();
     entry.retry.due = base::WallTime(base::Duration(in.number<base::Duration::rep>()));
-    if (length > limits::reason_bytes_max) return false;
+    if (length > limits::kReasonBytesMax) return false;
     entry.retry.last_error = base::as_text(in.bytes(length));
     return true;
 }
@@ -198,7 +198,7 @@ StreamData& DeliveryState::place(const StreamInfo& info) {
 StreamData* DeliveryState::add(StreamKind kind, std::string_view name, const base::StreamId& id) {
     // Index 0 stays unused, so that a forgotten one is noticed.
     const std::size_t index = std::max<std::size_t>(streams_.size(), 1);
-    if (index > limits::streams_per_spool_max) return nullptr;
+    if (index > limits::kStreamsPerSpoolMax) return nullptr;
     StreamData& stream = place({static_cast<StreamIndex>(index), id, kind, std::string(name)});
     stream.registrations_due = 2;
     return &stream;

@@ -54,7 +54,7 @@ void read(Reader& reader, Hello& hello) {
     hello.host.pid_namespace = reader.number<std::uint64_t>();
     hello.host.start_time = reader.number<std::uint64_t>();
     hello.host.pid = reader.number<std::uint32_t>();
-    hello.agent = reader.text(limits::agent_bytes_max);
+    hello.agent = reader.text(limits::kAgentBytesMax);
     // A later version may say more; it must still be understood well enough to be refused by
     // version or spoken to in a version that both have.
     if (hello.version_max > kProtocolVersion) reader.reserved(reader.rest_bytes());
@@ -62,10 +62,10 @@ void read(Reader& reader, Hello& hello) {
 
 void read(Reader& reader, Reject& reject) {
     reject.code = reader.number<RejectCode>();
-    reject.text = reader.text(limits::reason_bytes_max);
+    reject.text = reader.text(limits::kReasonBytesMax);
 }
 
-void read(Reader& reader, Bye& bye) { bye.text = reader.text(limits::reason_bytes_max); }
+void read(Reader& reader, Bye& bye) { bye.text = reader.text(limits::kReasonBytesMax); }
 
 void read(Reader& reader, Ping& ping) {
     ping.token = reader.number<std::uint64_t>();
@@ -85,7 +85,7 @@ void read(Reader& reader, Want& want) {
     want.handle = reader.number<std::uint32_t>();
     want.kind = reader.enumerator(StreamKind::service);
     reader.reserved(1);
-    want.name = reader.text(limits::stream_name_bytes_max);
+    want.name = reader.text(limits::kStreamNameBytesMax);
     if (want.name.empty()) reader.fail(DecodeError::bad_value);
 }
 
@@ -101,7 +101,7 @@ void read(Reader& reader, Offer& offer) {
 }
 
 void read(Reader& reader, Unoffer& unoffer) {
-    unoffer.reason = reader.text(limits::reason_bytes_max);
+    unoffer.reason = reader.text(limits::kReasonBytesMax);
 }
 
 void read(Reader& reader, State& state) {
@@ -153,7 +153,7 @@ void read(Reader& reader, Settle& settle) {
         entry.delay_ms = reader.number<std::uint32_t>();
         entry.run = reader.run();
         entry.lease = reader.lease();
-        entry.reason = reader.text(limits::reason_bytes_max);
+        entry.reason = reader.text(limits::kReasonBytesMax);
         return entry;
     });
 }
@@ -284,8 +284,8 @@ DecodedFrame decode_parts(base::ByteSpan head, base::ByteSpan payload) {
     header.stream = load<std::uint32_t>(head.data() + 4);
     header.nonce = load<std::uint64_t>(head.data() + 8);
     const std::size_t told = told_head_bytes(head);
-    if (head.size() > limits::frame_bytes_max ||
-        payload.size() > limits::frame_bytes_max - head.size()) {
+    if (head.size() > limits::kFrameBytesMax ||
+        payload.size() > limits::kFrameBytesMax - head.size()) {
         result.error = DecodeError::bad_length;
     } else if (told != head.size()) {
         result.error = told > head.size() ? DecodeError::truncated : DecodeError::trailing_bytes;

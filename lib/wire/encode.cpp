@@ -65,7 +65,7 @@ public:
     }
 
     void count(std::size_t value) {
-        PEERMQ_ASSERT(value <= limits::runs_per_frame_max);
+        PEERMQ_ASSERT(value <= limits::kRunsPerFrameMax);
         number(static_cast<std::uint32_t>(value));
     }
 
@@ -131,18 +131,18 @@ FrameType write(Writer& writer, const Hello& hello) {
     writer.number(hello.host.pid_namespace);
     writer.number(hello.host.start_time);
     writer.number(hello.host.pid);
-    writer.text(cut(hello.agent, limits::agent_bytes_max));
+    writer.text(cut(hello.agent, limits::kAgentBytesMax));
     return FrameType::hello;
 }
 
 FrameType write(Writer& writer, const Reject& reject) {
     writer.number(reject.code);
-    writer.text(cut(reject.text, limits::reason_bytes_max));
+    writer.text(cut(reject.text, limits::kReasonBytesMax));
     return FrameType::reject;
 }
 
 FrameType write(Writer& writer, const Bye& bye) {
-    writer.text(cut(bye.text, limits::reason_bytes_max));
+    writer.text(cut(bye.text, limits::kReasonBytesMax));
     return FrameType::bye;
 }
 
@@ -164,7 +164,7 @@ FrameType write(Writer& writer, const Credit& credit) {
 }
 
 FrameType write(Writer& writer, const Want& want) {
-    PEERMQ_ASSERT(!want.name.empty() && want.name.size() <= limits::stream_name_bytes_max);
+    PEERMQ_ASSERT(!want.name.empty() && want.name.size() <= limits::kStreamNameBytesMax);
     writer.number(want.handle);
     writer.number(want.kind);
     writer.reserved(1);
@@ -188,7 +188,7 @@ FrameType write(Writer& writer, const Offer& offer) {
 }
 
 FrameType write(Writer& writer, const Unoffer& unoffer) {
-    writer.text(cut(unoffer.reason, limits::reason_bytes_max));
+    writer.text(cut(unoffer.reason, limits::kReasonBytesMax));
     return FrameType::unoffer;
 }
 
@@ -245,8 +245,8 @@ FrameType write(Writer& writer, const Settle& settle) {
     const std::size_t fixed_bytes = kFrameHeaderBytes + kSettleFieldsBytes +
                                     count * kSettleEntryBytes;
     const std::size_t reason_bytes_max = std::min(
-        limits::reason_bytes_max,
-        (limits::frame_bytes_max - fixed_bytes) / std::max<std::size_t>(count, 1));
+        limits::kReasonBytesMax,
+        (limits::kFrameBytesMax - fixed_bytes) / std::max<std::size_t>(count, 1));
     for (const SettleEntry& entry : settle.entries) {
         writer.number(entry.kind);
         writer.reserved(3);
@@ -318,7 +318,7 @@ void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body,
         write_header(out.data() + start, type, stream, nonce,
                      out.size() - start - kFrameHeaderBytes);
     }
-    PEERMQ_ASSERT(out.size() - start <= limits::frame_bytes_max);
+    PEERMQ_ASSERT(out.size() - start <= limits::kFrameBytesMax);
 }
 
 std::size_t batch_head_bytes(std::size_t runs) noexcept {
@@ -327,7 +327,7 @@ std::size_t batch_head_bytes(std::size_t runs) noexcept {
 
 void encode_batch_head(std::uint32_t stream, std::uint64_t nonce, const Batch& batch,
                        std::span<std::byte> out) noexcept {
-    PEERMQ_ASSERT(batch.runs.size() <= limits::runs_per_frame_max);
+    PEERMQ_ASSERT(batch.runs.size() <= limits::kRunsPerFrameMax);
     PEERMQ_ASSERT(out.size() == batch_head_bytes(batch.runs.size()));
     write_header(out.data(), FrameType::batch, stream, nonce, out.size() - kFrameHeaderBytes);
     std::byte* at = out.data() + kFrameHeaderBytes;

@@ -318,7 +318,7 @@ struct DecodedFrame {
     [[nodiscard]] bool ok() const noexcept { return error == DecodeError::none; }
 };
 
-/// Decodes one whole frame of at most limits::frame_bytes_max. Allocates at most in proportion to
+/// Decodes one whole frame of at most limits::kFrameBytesMax. Allocates at most in proportion to
 /// the given bytes. Every Run in the result has 1 <= first <= last, and the counts of a frame's
 /// runs add up without overflow.
 [[nodiscard]] DecodedFrame decode(base::ByteSpan bytes);

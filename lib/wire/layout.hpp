@@ -24,14 +24,14 @@ static_assert((kFrameHeaderBytes + kBatchFieldsBytes) % 8 == 0 && kBatchRunBytes
               "records start at a multiple of 8 within a BATCH");
 static_assert(kFragmentHeadBytes % 8 == 0);
 static_assert(kFrameHeaderBytes + kBatchFieldsBytes +
-                      base::limits::runs_per_frame_max * kBatchRunBytes +
-                      base::limits::batch_bytes_max <=
-                  base::limits::frame_bytes_max,
+                      base::limits::kRunsPerFrameMax * kBatchRunBytes +
+                      base::limits::kBatchBytesMax <=
+                  base::limits::kFrameBytesMax,
               "a full batch with the most runs fits a frame");
-static_assert(kFragmentHeadBytes + base::limits::batch_bytes_max <= base::limits::frame_bytes_max);
+static_assert(kFragmentHeadBytes + base::limits::kBatchBytesMax <= base::limits::kFrameBytesMax);
 static_assert(kFrameHeaderBytes + kSettleFieldsBytes +
-                      base::limits::runs_per_frame_max * (kSettleEntryBytes + 128) <=
-                  base::limits::frame_bytes_max,
+                      base::limits::kRunsPerFrameMax * (kSettleEntryBytes + 128) <=
+                  base::limits::kFrameBytesMax,
               "a SETTLE with the most entries leaves each a reason worth reading");
 
 }  // namespace peermq::wire

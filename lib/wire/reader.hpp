@@ -98,7 +98,7 @@ public:
     }
 
     [[nodiscard]] bool has_entries(std::size_t entries, std::size_t entry_bytes) noexcept {
-        if (entries > base::limits::runs_per_frame_max) {
+        if (entries > base::limits::kRunsPerFrameMax) {
             fail(DecodeError::too_many);
         } else if (entries * entry_bytes > rest_.size()) {
             fail(DecodeError::truncated);

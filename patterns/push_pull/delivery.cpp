@@ -135,7 +135,7 @@ Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseco
     settlement.source_ = source_;
     settlement.seq_ = seq_;
     if (stream_->settle(source_, seq_, translated, delay,
-                        reason.substr(0, base::limits::reason_bytes_max))) {
+                        reason.substr(0, base::limits::kReasonBytesMax))) {
         settlement.stream_ = stream_;
     }
     return settlement;

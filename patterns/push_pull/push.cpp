@@ -38,7 +38,7 @@ std::string encode_properties(const Message& message) {
         all.push_back(header);
     }
     record::encode_headers(all, encoded);
-    if (encoded.size() > base::limits::headers_bytes_max) {
+    if (encoded.size() > base::limits::kHeadersBytesMax) {
         refuse(ErrorCode::too_large, "headers and properties take " +
                                          std::to_string(encoded.size()) +
                                          " bytes, at most 65,536 are possible");
@@ -48,7 +48,7 @@ std::string encode_properties(const Message& message) {
 
 std::optional<base::Seq> append(detail::OutStream& stream, const Message& message,
                                 WhenFull when_full) {
-    if (message.key.size() > base::limits::key_bytes_max) {
+    if (message.key.size() > base::limits::kKeyBytesMax) {
         refuse(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
                                          " bytes, at most 1,024 are possible");
     }

@@ -120,7 +120,7 @@ TEST_P(Delivering, KeepsPropertiesAndHeadersUnchanged) {
 
 TEST_P(Delivering, TakesBodiesOfEverySize) {
     const std::size_t overhead = record::encoded_size(record::Record{});
-    const std::size_t limit = base::limits::batch_bytes_max - overhead;
+    const std::size_t limit = base::limits::kBatchBytesMax - overhead;
     const std::vector<std::size_t> sizes{0,         1,         limit - 9, limit - 8, limit - 7,
                                          limit - 1, limit,     limit + 1, limit + 8, limit + 9,
                                          0,         2 * limit, 5u << 20,  3};

@@ -31,7 +31,7 @@ const std::string kPath = "/spool";
 
 SpoolOptions options() {
     SpoolOptions options;
-    options.segment_bytes = base::limits::segment_bytes_min;
+    options.segment_bytes = base::limits::kSegmentBytesMin;
     options.free_bytes_min = 0;
     return options;
 }

@@ -344,7 +344,7 @@ void Process::lapse_the_silent() {
         const auto known = heard_at_.find(node->actor);
         const Time since = known == heard_at_.end() ? started_at_ : known->second;
         bool& lapsed = lapsed_[node->actor];
-        if (lapsed || node_.clock.now() - since < limits::resume_grace) continue;
+        if (lapsed || node_.clock.now() - since < limits::kResumeGrace) continue;
         lapsed = true;
         for (const auto& [name, stream] : streams_) {
             Event event;

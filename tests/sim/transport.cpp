@@ -85,7 +85,7 @@ net::TargetId HostTransport::connect(HostId remote, std::uint16_t port, Time now
     target.remote = remote;
     target.port = port;
     target.due = now;
-    target.wait = limits::reconnect_wait_min;
+    target.wait = limits::kReconnectWaitMin;
     targets_.push_back(target);
     return target.id;
 }
@@ -108,7 +108,7 @@ void HostTransport::wait(Target& target) {
     const auto half = static_cast<std::uint64_t>(target.wait.count() / 2);
     target.due = base::after(now_,
                              Duration(static_cast<std::int64_t>(random_.between(half, 2 * half))));
-    target.wait = std::min<Duration>(2 * target.wait, limits::reconnect_wait_max);
+    target.wait = std::min<Duration>(2 * target.wait, limits::kReconnectWaitMax);
 }
 
 void HostTransport::failed(Target& target, net::LossReason reason, net::TransportEvents& events) {
@@ -264,7 +264,7 @@ void HostTransport::close(net::ChannelId channel) {
 }
 
 void HostTransport::accept(net::ChannelId channel) {
-    if (Target* target = target_of(channel)) target->wait = limits::reconnect_wait_min;
+    if (Target* target = target_of(channel)) target->wait = limits::kReconnectWaitMin;
 }
 
 bool HostTransport::watch_process(std::uint64_t watch, std::uint32_t pid, std::uint64_t) {

@@ -286,18 +286,18 @@ TEST(GroupMark, HoldsFreshMessagesUntilTheMarkIsStored) {
     EXPECT_EQ(rig.group.mark_wanted(), 0U);
     rig.consumer(1, 100);
     EXPECT_TRUE(rig.give().empty());
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::kHandoutMarkBlockMin);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::kHandoutMarkBlockMin);
     rig.group.mark_stored(4);
     EXPECT_EQ(rig.give_one().run, (Seqs{1, 4}));
-    EXPECT_EQ(rig.group.mark_wanted(), base::limits::handout_mark_block_min);
-    rig.group.mark_stored(base::limits::handout_mark_block_min);
+    EXPECT_EQ(rig.group.mark_wanted(), base::limits::kHandoutMarkBlockMin);
+    rig.group.mark_stored(base::limits::kHandoutMarkBlockMin);
     EXPECT_EQ(rig.group.mark_wanted(), 0U);
     EXPECT_EQ(rig.give_one().run, (Seqs{5, 10}));
 }
 
 TEST(GroupMark, AsksForTheNextBlockWhenHalfIsUsed) {
-    constexpr Seq kBlock = base::limits::handout_mark_block_min;
+    constexpr Seq kBlock = base::limits::kHandoutMarkBlockMin;
     Rig rig(durable());
     rig.records.slice_max = kBlock;
     rig.consumer(1, kBlock);
@@ -311,7 +311,7 @@ TEST(GroupMark, AsksForTheNextBlockWhenHalfIsUsed) {
 }
 
 TEST(GroupMark, BlockFollowsTheRate) {
-    constexpr Seq kBlock = base::limits::handout_mark_block_min;
+    constexpr Seq kBlock = base::limits::kHandoutMarkBlockMin;
     Rig rig(durable());
     rig.records.slice_max = kBlock;
     rig.consumer(1, 1000 * kBlock);

@@ -76,7 +76,7 @@ TEST_F(InboxMessage, NackAndRejectKeepTheirOwnDelayAndReason) {
     EXPECT_EQ(entries[0].delay, std::optional<Duration>(5s));
     EXPECT_EQ(entries[0].reason, "busy");
     EXPECT_FALSE(entries[1].delay);
-    EXPECT_EQ(entries[2].reason.size(), base::limits::reason_bytes_max);
+    EXPECT_EQ(entries[2].reason.size(), base::limits::kReasonBytesMax);
 }
 
 TEST_F(InboxMessage, SettlesOnlyOnceAndOnlyWhatWasStarted) {
@@ -118,7 +118,7 @@ TEST_F(InboxMessage, SplitsManySettlementsOverNumberedFrames) {
     ASSERT_EQ(actions.settles.size(), 3U);
     EXPECT_EQ(actions.settles[2].number, 3U);
     for (const auto& settle : actions.settles)
-        EXPECT_LE(settle.entries.size(), base::limits::runs_per_frame_max);
+        EXPECT_LE(settle.entries.size(), base::limits::kRunsPerFrameMax);
 }
 
 TEST_F(InboxMessage, OutcomeIsPendingUntilConfirmedThenAccepted) {
@@ -174,7 +174,7 @@ TEST_F(InboxMessage, RemembersABoundedNumberOfRefusals) {
     const std::vector<RefusedRun> all{{{1, 6000}, RefuseReason::unknown}};
     inbox.confirmed(1, 1, all);
     EXPECT_EQ(inbox.outcome(1, 6000), Outcome::refused);
-    EXPECT_EQ(inbox.outcome(1, 6000 - base::limits::refused_kept_max), Outcome::accepted);
+    EXPECT_EQ(inbox.outcome(1, 6000 - base::limits::kRefusedKeptMax), Outcome::accepted);
 }
 
 TEST_F(InboxMessage, AConfirmOfWhatWasNeverSentConfirmsNothingUnsent) {

@@ -20,7 +20,7 @@ TEST_F(InboxSource, AnnouncesEvenNothingAndOpensAtOnceForWhatArrivesThen) {
 TEST_F(InboxSource, ClosesTheGateBeforeTheProducerMayGiveMessagesToAnother) {
     up(1);
     ASSERT_TRUE(arrive(1, arrival(1, 2)));
-    now += base::limits::resume_grace - base::limits::gate_margin - 1ns;
+    now += base::limits::kResumeGrace - base::limits::kGateMargin - 1ns;
     EXPECT_TRUE(inbox.has_ready(now));
     now += 1ns;
     EXPECT_FALSE(inbox.has_ready(now));
@@ -170,7 +170,7 @@ TEST_F(InboxSource, HandsOutALostMemorySourceFlaggedAfterTheLease) {
     up(1, true, 1, false);
     ASSERT_TRUE(arrive(1, arrival(1, 1)));
     inbox.source_down(1, false, now);
-    now += base::limits::lease_duration - 1ns;
+    now += base::limits::kLeaseDuration - 1ns;
     EXPECT_FALSE(inbox.has_ready(now));
     now += 1ns;
     const auto item = inbox.take(now);
@@ -189,7 +189,7 @@ TEST_F(InboxSource, WakesWhenALostMemorySourceMayBeHandedOut) {
         now = inbox.next_deadline();
         step();
     }
-    EXPECT_EQ(now, lost + base::limits::lease_duration);
+    EXPECT_EQ(now, lost + base::limits::kLeaseDuration);
 }
 
 TEST_F(InboxSource, ForgetsAPersistentSourceThatNeverReturns) {
@@ -198,7 +198,7 @@ TEST_F(InboxSource, ForgetsAPersistentSourceThatNeverReturns) {
     take(1);
     ack(1, 1);
     inbox.source_down(1, true, now);
-    now += base::limits::max_processing_default;
+    now += base::limits::kMaxProcessingDefault;
     step();
     EXPECT_EQ(inbox.outcome(1, 1), Outcome::unknown);
     EXPECT_TRUE(inbox.drained());
@@ -209,7 +209,7 @@ TEST_F(InboxSource, AMemorySourceWithMessagesIsNotForgotten) {
     up(1, true, 1, false);
     ASSERT_TRUE(arrive(1, arrival(1, 1)));
     inbox.source_down(1, true, now);
-    now += 3 * base::limits::max_processing_default;
+    now += 3 * base::limits::kMaxProcessingDefault;
     step();
     EXPECT_EQ(take(), Seqs{1});
 }
@@ -220,7 +220,7 @@ TEST_F(InboxSource, RenewsWhatIsHeldEveryThirdOfALease) {
     take(2);
     ack(1, 1);
     step();
-    EXPECT_EQ(inbox.next_deadline(), now + base::limits::lease_duration / 3);
+    EXPECT_EQ(inbox.next_deadline(), now + base::limits::kLeaseDuration / 3);
     now = inbox.next_deadline();
     const auto renews = step().renews;
     ASSERT_EQ(renews.size(), 1U);
@@ -254,7 +254,7 @@ TEST_F(InboxSource, IgnoresFramesOfALinkThatIsGone) {
 }
 
 TEST_F(InboxSource, KeepsABoundedNumberOfSourcesThatAreGone) {
-    for (unsigned i = 1; i <= base::limits::gone_sources_max + 50; ++i) {
+    for (unsigned i = 1; i <= base::limits::kGoneSourcesMax + 50; ++i) {
         inbox.source_up(i, stream_id(i), true, false, now);
         (void)inbox.take_actions(now);
         inbox.source_down(i, true, now);

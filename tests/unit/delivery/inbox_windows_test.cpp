@@ -151,7 +151,7 @@ TEST_F(InboxWindows, AnIdleSourceGivesItsShareUpAfterAMoment) {
     step();
     inbox.source_ready(1, false);
     EXPECT_TRUE(step().shrinks.empty());
-    EXPECT_EQ(inbox.next_deadline(), now + base::limits::idle_claim);
+    EXPECT_EQ(inbox.next_deadline(), now + base::limits::kIdleClaim);
     now = inbox.next_deadline();
     const InboxActions actions = step();
     EXPECT_EQ(grant_for(actions.shrinks, 1)->messages, 0U);
@@ -176,7 +176,7 @@ TEST_F(InboxWindows, UnstartedMessagesOfAnAbsentSourceMakeRoomAfterTheGrace) {
     up(2);
     inbox.source_down(1, false, now);
     step();
-    now += base::limits::resume_grace;
+    now += base::limits::kResumeGrace;
     EXPECT_EQ(grant_for(step().grants, 2)->messages, 7U) << "the started one still counts";
     EXPECT_EQ(inbox.stats().ready, 0U);
 }

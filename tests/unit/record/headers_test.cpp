@@ -75,8 +75,8 @@ TEST(Headers, TextAboveSixtyFourKibIsEncodedButRefusedByTheLimit) {
 
 TEST(Headers, BytesAtTheLimitAreAcceptedAndAboveRefused) {
     // Map, name "n" and the marker of a text of 16 bits take 6 bytes.
-    const std::string value(limits::headers_bytes_max - 6, 'v');
-    EXPECT_EQ(encoded({{"n", value}}).size(), limits::headers_bytes_max);
+    const std::string value(limits::kHeadersBytesMax - 6, 'v');
+    EXPECT_EQ(encoded({{"n", value}}).size(), limits::kHeadersBytesMax);
     EXPECT_EQ(count_in(encoded({{"n", value}})), 1u);
     EXPECT_EQ(count_in(encoded({{"n", value + 'v'}})), std::nullopt);
 }

@@ -24,7 +24,7 @@ using base::ByteSpan;
 using base::store;
 namespace limits = base::limits;
 
-constexpr std::size_t kBytesMax = limits::message_bytes_max_default;
+constexpr std::size_t kBytesMax = limits::kMessageBytesMaxDefault;
 const Seed kSeed{42};
 
 std::vector<std::byte> encoded(const Record& record) {
@@ -107,9 +107,9 @@ TEST(RecordRefusal, KeyFlagThatContradictsTheKeyLengthIsRefused) {
 }
 
 TEST(RecordRefusal, PartsAtTheirLimitsAreAcceptedAndAboveRefused) {
-    const std::string key(limits::key_bytes_max, 'k');
-    const std::string topic(limits::topic_bytes_max, 't');
-    const std::string headers(limits::headers_bytes_max, 'h');
+    const std::string key(limits::kKeyBytesMax, 'k');
+    const std::string topic(limits::kTopicBytesMax, 't');
+    const std::string headers(limits::kHeadersBytesMax, 'h');
     const std::string body(16, 'b');
     Record record;
     record.key = key;

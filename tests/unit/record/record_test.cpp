@@ -16,7 +16,7 @@ using base::ByteSpan;
 using base::store;
 namespace limits = base::limits;
 
-constexpr std::size_t kBytesMax = limits::message_bytes_max_default;
+constexpr std::size_t kBytesMax = limits::kMessageBytesMaxDefault;
 const Seed kSeed{0x1234567890abcdef};
 
 std::vector<std::byte> encoded(const Record& record, Seed seed = kSeed) {
@@ -203,7 +203,7 @@ TEST(Record, NamesOfErrors) {
 }
 
 TEST(RecordDeathTest, PartsAboveTheirLimitsAreABrokenInvariant) {
-    const std::string key(limits::key_bytes_max + 1, 'k');
+    const std::string key(limits::kKeyBytesMax + 1, 'k');
     Record record;
     record.key = key;
     EXPECT_DEATH((void)encoded(record), "broken invariant");

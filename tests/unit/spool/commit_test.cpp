@@ -161,7 +161,7 @@ TEST(SpoolCommit, FinishesShortWrites) {
 
 TEST(SpoolCommit, SyncsByItselfBeforeTooMuchIsPinned) {
     Bench bench;
-    bench.options.segment_bytes = base::limits::segment_bytes_default;
+    bench.options.segment_bytes = base::limits::kSegmentBytesDefault;
     bench.open();
     const std::uint64_t before = bench.spool->stats().syncs;
     for (Seq seq = 1; seq <= 40; ++seq)

@@ -156,7 +156,7 @@ TEST(SpoolOpen, ScansOnlyTheNewestSegmentOfAClosedSpool) {
     bench.close();
     bench.open();
     EXPECT_GT(bench.spool->recovery().segments, 50u);
-    EXPECT_LE(bench.spool->recovery().bytes_scanned, 2 * base::limits::segment_bytes_min);
+    EXPECT_LE(bench.spool->recovery().bytes_scanned, 2 * base::limits::kSegmentBytesMin);
     EXPECT_EQ(bench.spool->recovery().records_unsettled, 3000u);
 }
 

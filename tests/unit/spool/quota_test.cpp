@@ -117,7 +117,7 @@ TEST(SpoolQuota, StopsBelowTheFreeSpaceAskedForAndResumesByItself) {
 /// Fills a disk with room for `segments`; returns the last seq stored.
 Seq fill(Bench& bench, std::uint64_t segments) {
     bench.open();
-    bench.files.set_capacity(bench.files.used_bytes() + segments * base::limits::segment_bytes_min);
+    bench.files.set_capacity(bench.files.used_bytes() + segments * base::limits::kSegmentBytesMin);
     Seq last = 0;
     for (int refused = 0; refused < 3;) {
         if (bench.write({last + 1, last + 5}, 300) == CommitResult::ok) {

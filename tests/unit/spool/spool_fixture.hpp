@@ -35,7 +35,7 @@ inline std::string body_of(Seq seq, std::size_t bytes) {
 class Bench {
 public:
     explicit Bench(std::uint64_t seed = 1) : files(seed), random(seed + 1000) {
-        options.segment_bytes = base::limits::segment_bytes_min;
+        options.segment_bytes = base::limits::kSegmentBytesMin;
         options.free_bytes_min = 0;
     }
 

@@ -185,11 +185,11 @@ TEST(Frames, ReservedFieldsAreWrittenZeroAndIgnoredOnDecode) {
 
 TEST(Frames, FrameAboveTheLimitIsRefused) {
     Batch batch{{1, 2}, 3, {BatchRun{{1, 1}, 1, 1, 0}}, {}};
-    const std::size_t room = limits::frame_bytes_max - batch_head_bytes(1);
+    const std::size_t room = limits::kFrameBytesMax - batch_head_bytes(1);
     std::vector<std::byte> records(room);
     batch.records = records;
     auto bytes = encoded(batch);
-    EXPECT_EQ(bytes.size(), limits::frame_bytes_max);
+    EXPECT_EQ(bytes.size(), limits::kFrameBytesMax);
     EXPECT_TRUE(decode(bytes).ok());
     bytes.push_back(std::byte{0});
     EXPECT_EQ(decode(bytes).error, DecodeError::bad_length);
@@ -227,7 +227,7 @@ TEST(Frames, PartsSplitElsewhereAreRefused) {
 TEST(Frames, PartsTogetherAboveTheLimitAreRefused) {
     const auto bytes = encoded(
         Fragment{{1, 2}, 3, BatchRun{{5, 5}, 1, 1, 0}, 1 << 20, 0, std::vector<std::byte>(1)});
-    std::vector<std::byte> payload(limits::frame_bytes_max - kFragmentHeadBytes);
+    std::vector<std::byte> payload(limits::kFrameBytesMax - kFragmentHeadBytes);
     const auto head = ByteSpan(bytes).first(kFragmentHeadBytes);
     EXPECT_TRUE(decode_parts(head, payload).ok());
     payload.push_back(std::byte{0});

@@ -93,19 +93,19 @@ TEST(FrameLimits, HelloOfALaterVersionMayHaveMoreFields) {
 TEST(FrameLimits, TextsAtTheirLimitAreAcceptedAndAboveRefused) {
     Hello hello;
     hello.agent = "a";
-    EXPECT_EQ(error_with_text(hello, 1, limits::agent_bytes_max), DecodeError::none);
-    EXPECT_EQ(error_with_text(hello, 1, limits::agent_bytes_max + 1), DecodeError::bad_length);
+    EXPECT_EQ(error_with_text(hello, 1, limits::kAgentBytesMax), DecodeError::none);
+    EXPECT_EQ(error_with_text(hello, 1, limits::kAgentBytesMax + 1), DecodeError::bad_length);
     const Body want = Want{1, StreamKind::queue, "q"};
     EXPECT_EQ(error_with_text(want, 1, 0), DecodeError::bad_value);
     EXPECT_EQ(error_with_text(want, 1, 1), DecodeError::none);
-    EXPECT_EQ(error_with_text(want, 1, limits::stream_name_bytes_max), DecodeError::none);
-    EXPECT_EQ(error_with_text(want, 1, limits::stream_name_bytes_max + 1), DecodeError::bad_length);
+    EXPECT_EQ(error_with_text(want, 1, limits::kStreamNameBytesMax), DecodeError::none);
+    EXPECT_EQ(error_with_text(want, 1, limits::kStreamNameBytesMax + 1), DecodeError::bad_length);
     const Body settle = Settle{1, 0, {SettleEntry{SettleKind::nack, {1, 1}, {1, 1}, 0, "r"}}};
     const std::vector<Body> with_reason = {Bye{"r"}, Unoffer{"r"}, Reject{RejectCode::limit, "r"},
                                            settle};
     for (const Body& body : with_reason) {
-        EXPECT_EQ(error_with_text(body, 1, limits::reason_bytes_max), DecodeError::none);
-        EXPECT_EQ(error_with_text(body, 1, limits::reason_bytes_max + 1), DecodeError::bad_length);
+        EXPECT_EQ(error_with_text(body, 1, limits::kReasonBytesMax), DecodeError::none);
+        EXPECT_EQ(error_with_text(body, 1, limits::kReasonBytesMax + 1), DecodeError::bad_length);
     }
 }
 
@@ -136,7 +136,7 @@ TEST(FrameLimits, ListsAtTheirLimitAreAcceptedAndAboveRefused) {
         {Confirm{1, {RefusedRun{{1, 1}, RefuseReason::settled}}}, 8, 24},
         {Renew{{{1, 1}}}, 0, 16},
     };
-    const auto most = static_cast<std::uint32_t>(limits::runs_per_frame_max);
+    const auto most = static_cast<std::uint32_t>(limits::kRunsPerFrameMax);
     for (const Case& one : cases) {
         EXPECT_EQ(error_with_count(one.body, one.offset, one.entry_bytes, most), DecodeError::none);
         EXPECT_EQ(error_with_count(one.body, one.offset, one.entry_bytes, most + 1),
@@ -149,11 +149,11 @@ TEST(FrameLimits, ListsAtTheirLimitAreAcceptedAndAboveRefused) {
 
 TEST(FrameLimits, BatchWithMoreRunsThanTheLimitIsRefused) {
     Batch batch{{1, 2}, 3, {}, {}};
-    std::vector<std::byte> records(limits::batch_bytes_max);
+    std::vector<std::byte> records(limits::kBatchBytesMax);
     batch.records = records;
-    batch.runs.assign(limits::runs_per_frame_max, BatchRun{{1, 1}, 1, 1, 0});
+    batch.runs.assign(limits::kRunsPerFrameMax, BatchRun{{1, 1}, 1, 1, 0});
     EXPECT_EQ(decode(encoded(batch)).error, DecodeError::none);
-    EXPECT_EQ(error_with<std::uint32_t>(batch, 16, limits::runs_per_frame_max + 1),
+    EXPECT_EQ(error_with<std::uint32_t>(batch, 16, limits::kRunsPerFrameMax + 1),
               DecodeError::too_many);
 }
 
@@ -202,27 +202,27 @@ TEST(FrameLimits, TextsForPeopleAreCutOnEncode) {
     const auto reason = [](std::string text) {
         return std::get<Bye>(decode(encoded(Bye{std::move(text)})).frame.body).text;
     };
-    EXPECT_EQ(reason(std::string(limits::reason_bytes_max, 'x')).size(), limits::reason_bytes_max);
-    EXPECT_EQ(reason(std::string(limits::reason_bytes_max + 1, 'x')),
-              std::string(limits::reason_bytes_max, 'x'));
+    EXPECT_EQ(reason(std::string(limits::kReasonBytesMax, 'x')).size(), limits::kReasonBytesMax);
+    EXPECT_EQ(reason(std::string(limits::kReasonBytesMax + 1, 'x')),
+              std::string(limits::kReasonBytesMax, 'x'));
     // Not within a UTF-8 character.
-    const std::string start(limits::reason_bytes_max - 2, 'x');
+    const std::string start(limits::kReasonBytesMax - 2, 'x');
     EXPECT_EQ(reason(start + "\xe2\x82\xac tail"), start);
     EXPECT_EQ(reason(start.substr(1) + "\xe2\x82\xac tail"), start.substr(1) + "\xe2\x82\xac");
     // What is not UTF-8 is cut anywhere.
-    EXPECT_EQ(reason(std::string(2000, '\x80')).size(), limits::reason_bytes_max);
+    EXPECT_EQ(reason(std::string(2000, '\x80')).size(), limits::kReasonBytesMax);
 }
 
 TEST(FrameLimits, SettleWithTheMostAndLongestReasonsFitsAFrame) {
     Settle settle{1, 0, {}};
-    settle.entries.assign(limits::runs_per_frame_max,
+    settle.entries.assign(limits::kRunsPerFrameMax,
                           SettleEntry{SettleKind::nack, {1, 1}, {1, 1}, 0, std::string(5000, 'x')});
     const auto bytes = encoded(settle);
-    EXPECT_LE(bytes.size(), limits::frame_bytes_max);
+    EXPECT_LE(bytes.size(), limits::kFrameBytesMax);
     const auto decoded = decode(bytes);
     ASSERT_TRUE(decoded.ok());
     const auto& entries = std::get<Settle>(decoded.frame.body).entries;
-    ASSERT_EQ(entries.size(), limits::runs_per_frame_max);
+    ASSERT_EQ(entries.size(), limits::kRunsPerFrameMax);
     EXPECT_GE(entries.back().reason.size(), 128u);
 }
 
