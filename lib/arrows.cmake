@@ -25,8 +25,9 @@ set(PEERMQ_USES_req_rep base record peer)
 # Clients see include/peermq only. The one exception: the offline commands of the tool
 # (`peermq spool ls`, `dump`, `verify`) read a spool directory without a peer.
 set(PEERMQ_USES_tools base record spool)
-set(PEERMQ_USES_examples)
 set(PEERMQ_USES_bench)
+# Not a folder of lib: examples/common holds what several examples share.
+set(PEERMQ_USES_examples common)
 
 # The folder itself, then all that it may use, directly or through headers.
 function(peermq_closure out folder)

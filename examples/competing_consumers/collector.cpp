@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "common/stop_signal.hpp"
 #include "peermq/peermq.hpp"
 #include "report.hpp"
-#include "signals.hpp"
 #include "table.hpp"
 
 namespace {

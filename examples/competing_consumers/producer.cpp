@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "common/stop_signal.hpp"
 #include "peermq/peermq.hpp"
 #include "progress.hpp"
 #include "report.hpp"
-#include "signals.hpp"
 #include "walk.hpp"
 
 namespace {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "arguments.hpp"
+#include "common/stop_signal.hpp"
 #include "describe.hpp"
 #include "peermq/peermq.hpp"
 #include "report.hpp"
-#include "signals.hpp"
 
 namespace {
 

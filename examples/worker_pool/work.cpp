@@ -8,8 +8,8 @@
 #include <string>
 #include <thread>
 
+#include "common/stop_signal.hpp"
 #include "peermq/peermq.hpp"
-#include "signals.hpp"
 
 namespace {
 
