@@ -162,17 +162,6 @@ void encode(const Record& record, Seed seed, std::span<std::byte> out) noexcept 
     store(to, checksum(to, length, seed));
 }
 
-std::string_view to_string(DecodeError error) noexcept {
-    switch (error) {
-        case DecodeError::none: return "none";
-        case DecodeError::truncated: return "truncated";
-        case DecodeError::bad_length: return "bad_length";
-        case DecodeError::bad_checksum: return "bad_checksum";
-        case DecodeError::unknown_type: return "unknown_type";
-    }
-    return "unknown";
-}
-
 Record parts(base::ByteSpan bytes) noexcept {
     Record record;
     const std::byte* const at = bytes.data();
