@@ -333,7 +333,7 @@ int LogSpool::seal() {
     return 0;
 }
 
-CommitResult LogSpool::activate(std::shared_ptr<Segment> next) {
+void LogSpool::make_active(std::shared_ptr<Segment> next) {
     {
         std::lock_guard lock(mutex_);
         active_ = std::move(next);
@@ -345,6 +345,10 @@ CommitResult LogSpool::activate(std::shared_ptr<Segment> next) {
     synced_batch_ = 0;
     synced_offset_ = kSegmentDataAt;
     proven_batch_ = 0;
+}
+
+CommitResult LogSpool::activate(std::shared_ptr<Segment> next) {
+    make_active(std::move(next));
     checkpoint_pending_ = true;
     const int error = write_checkpoint();
     if (error == 0) return CommitResult::ok;
@@ -466,17 +470,7 @@ CommitResult LogSpool::relocate(const std::string& what, int error, PendingBatch
     int create_error = 0;
     std::shared_ptr<Segment> next = take_prepared(true, create_error);
     if (!next) return fail(reason + "; a new file failed too: " + errno_text(create_error));
-    {
-        std::lock_guard lock(mutex_);
-        active_ = std::move(next);
-        active_->index = std::make_shared<SegmentIndex>();
-        catalog_.add_segment(active_);
-        taken_.reset();
-        manifest_dirty_ = true;
-    }
-    synced_batch_ = 0;
-    synced_offset_ = kSegmentDataAt;
-    proven_batch_ = 0;
+    make_active(std::move(next));
     int again = write_checkpoint();
     std::uint64_t count = 0;
     for (PendingBatch& batch : batches) {

@@ -118,6 +118,7 @@ private:
     [[nodiscard]] bool keep_reserve(std::uint64_t bytes);
     [[nodiscard]] bool reserve_affordable();
     [[nodiscard]] int seal();
+    void make_active(std::shared_ptr<Segment> next);
     [[nodiscard]] CommitResult activate(std::shared_ptr<Segment> next);
     [[nodiscard]] int write_checkpoint();
     [[nodiscard]] std::vector<ChainEntry> chain() const;
