@@ -1,47 +1,13 @@
 /// Others at our ports, and we at theirs: reported with the cause, while a good client goes on
 /// working.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <zmq.h>
 
 #include "contract/fixture.hpp"
+#include "support/raw_socket.hpp"
 
 namespace peermq::test {
 namespace {
-
-std::uint16_t port_of(const std::string& endpoint) {
-    return static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
-}
-
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
-
-/// A connection that says `bytes` and stays.
-class RawClient {
-public:
-    RawClient(const std::string& endpoint, std::string_view bytes)
-        : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        const sockaddr_in address = loopback(port_of(endpoint));
-        EXPECT_EQ(0,
-                  ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address));
-        EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
-                  ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
-    }
-    ~RawClient() { ::close(socket_); }
-    RawClient(const RawClient&) = delete;
-    RawClient& operator=(const RawClient&) = delete;
-
-private:
-    int socket_;
-};
 
 /// A plain ZeroMQ socket that connects or binds, without any of our settings.
 class PlainZmq {
@@ -103,14 +69,15 @@ protected:
 
 TEST_F(Stranger, ThatSpeaksAnotherProtocolIsReported) {
     using namespace std::string_view_literals;
-    const RawClient http(endpoint,
-                         "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n"sv);
-    const RawClient tls(
+    const net::Descriptor http = raw_connect(
+        endpoint, "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n"sv);
+    const net::Descriptor tls = raw_connect(
         endpoint,
         "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03 a hello of tls, as long as a greeting"sv);
-    const RawClient noise(
+    const net::Descriptor noise = raw_connect(
         endpoint,
         "\x8f\x13\x00\xfe\x42\x42 bytes from anywhere, more than a greeting of ZMTP has"sv);
+    ASSERT_TRUE(http.get() >= 0 && tls.get() >= 0 && noise.get() >= 0);
     exchange();
     EXPECT_TRUE(eventually([&] { return world.events.count(EventKind::peer_rejected) >= 3; }))
         << world.events.text();

@@ -115,9 +115,7 @@ void fill_and_free(const SmallDisk& disk, const std::vector<std::string>& more, 
         scene.kill(scene.worker(worker));
     }
     scene.add_worker();
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay);
+    scene.finish(60s, replay);
 }
 
 TEST(FullDisk, BlocksPostsUntilConsumersMakeRoom) {
@@ -153,9 +151,7 @@ TEST(FullDisk, FilledBySomebodyElseHealsWhenTheRoomIsBack) {
         disk.free_again();
         ASSERT_TRUE(until_resumed(scene));
     }
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay_command(1, "FullDisk.FilledBySomebody*"));
+    scene.finish(60s, replay_command(1, "FullDisk.FilledBySomebody*"));
 }
 
 TEST(FullDisk, KeepsWhatWasDurableOverAKill) {
@@ -174,9 +170,7 @@ TEST(FullDisk, KeepsWhatWasDurableOverAKill) {
     scene.start_producer({"count=0"});
     ASSERT_TRUE(scene.until_ready(scene.producer()));
     scene.add_worker();
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay_command(1, "FullDisk.KeepsWhat*"));
+    scene.finish(60s, replay_command(1, "FullDisk.KeepsWhat*"));
 }
 
 /// Takes a resource from a producer at work and gives it back.
@@ -218,9 +212,7 @@ protected:
             scene.start_producer();
             ASSERT_TRUE(scene.until_ready(scene.producer()));
         }
-        ASSERT_TRUE(scene.drain(60s));
-        scene.end();
-        scene.expect_kept(replay);
+        scene.finish(60s, replay);
     }
 };
 
@@ -256,9 +248,7 @@ TEST_F(Limits, OfFileSizeAtOpenRefuseToStartAndHarmNothing) {
     scene.start_producer({"count=0"});
     ASSERT_TRUE(scene.until_ready(scene.producer()));
     scene.add_worker();
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay_command(1, "Limits.OfFileSizeAtOpen*"));
+    scene.finish(60s, replay_command(1, "Limits.OfFileSizeAtOpen*"));
 }
 
 }  // namespace

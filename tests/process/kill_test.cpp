@@ -87,9 +87,7 @@ TEST_P(Kill, LosesNothingAltersNothingFlagsEveryRepeat) {
         kill_once(scene, plan.victim, random);
     }
     ASSERT_FALSE(HasFailure()) << scene.state();
-    ASSERT_TRUE(scene.drain(90s)) << replay;
-    scene.end();
-    scene.expect_kept(replay);
+    scene.finish(90s, replay);
     if (HasFailure()) return;
 
     // What was settled stays so: a last look finds the queues empty.

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "effort.hpp"
@@ -39,6 +40,23 @@ SceneOptions options(std::uint64_t seed) {
     });
 }
 
+/// Two workers at work, `rounds` times `disturb`, and at the end nothing is lost.
+void expect_kept_through(int rounds, std::uint64_t usual_seed, std::string_view test,
+                         const std::function<void(Scene&, SeededRandom&)>& disturb) {
+    const std::uint64_t seed = run_seed(usual_seed);
+    const std::string replay = replay_command(seed, test);
+    SCOPED_TRACE(replay);
+    SeededRandom random(seed);
+    Scene scene(options(seed));
+    ASSERT_TRUE(begin(scene, 2));
+    for (int i = 0; i < rounds; ++i) {
+        disturb(scene, random);
+        ASSERT_FALSE(::testing::Test::HasFailure()) << scene.state();
+    }
+    ASSERT_TRUE(scene.until_ready(scene.producer()));
+    scene.finish(60s, replay);
+}
+
 std::size_t count(Scene& scene, std::string_view kind, int process) {
     const auto& events = scene.ledger().events();
     return static_cast<std::size_t>(std::count_if(
@@ -70,108 +88,66 @@ TEST(Pause, OfAWorkerBeyondItsLeaseRefusesStaleAcksAndReportsThem) {
         // The message it was at went elsewhere meanwhile.
         EXPECT_GE(count(scene, "refused", stopped.process), static_cast<std::size_t>(i) + 1);
     }
-    ASSERT_TRUE(scene.drain(60s));
-    const std::size_t refused = count(scene, "refused", scene.worker(0).process);
-    EXPECT_EQ(scene.worker(0).reported, refused);
-    scene.end();
-    scene.expect_kept(replay);
+    scene.finish(60s, replay);
+    EXPECT_EQ(stopped.reported, count(scene, "refused", stopped.process));
 }
 
 TEST(Pause, OfAWorkerWithinItsLeaseRepeatsNothingWithoutFlag) {
-    const std::uint64_t seed = run_seed(32);
-    const std::string replay = replay_command(seed, "Pause.OfAWorkerWithin*");
-    SCOPED_TRACE(replay);
-    SeededRandom random(seed);
-    Scene scene(options(seed));
-    ASSERT_TRUE(begin(scene, 2));
-    const int rounds = by_effort(1, 4, 60);
-    for (int i = 0; i < rounds; ++i) {
-        Actor& stopped = scene.worker(random.below(2));
-        stopped.child->signal(SIGSTOP);
-        scene.listen(milliseconds(random.between(200, 4500)));
-        stopped.child->signal(SIGCONT);
-        const std::uint64_t before = stopped.deliveries;
-        ASSERT_TRUE(scene.until("the worker works again", 60s,
-                                [&] { return stopped.deliveries > before + 10; }));
-    }
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay);
+    expect_kept_through(
+        by_effort(1, 4, 60), 32, "Pause.OfAWorkerWithin*", [](Scene& scene, SeededRandom& random) {
+            Actor& stopped = scene.worker(random.below(2));
+            stopped.child->signal(SIGSTOP);
+            scene.listen(milliseconds(random.between(200, 4500)));
+            stopped.child->signal(SIGCONT);
+            const std::uint64_t before = stopped.deliveries;
+            ASSERT_TRUE(scene.until("the worker works again", 60s,
+                                    [&] { return stopped.deliveries > before + 10; }));
+        });
 }
 
 TEST(Pause, OfAProducerLosesNothing) {
-    const std::uint64_t seed = run_seed(33);
-    const std::string replay = replay_command(seed, "Pause.OfAProducer*");
-    SCOPED_TRACE(replay);
-    SeededRandom random(seed);
-    Scene scene(options(seed));
-    ASSERT_TRUE(begin(scene, 2));
-    const int rounds = by_effort(1, 3, 40);
-    for (int i = 0; i < rounds; ++i) {
-        scene.producer().child->signal(SIGSTOP);
-        scene.listen(milliseconds(random.between(500, kLeaseMs + 1500)));
-        scene.producer().child->signal(SIGCONT);
-        const std::uint64_t before = scene.worker(0).deliveries;
-        ASSERT_TRUE(scene.until("a worker works again", 60s,
-                                [&] { return scene.worker(0).deliveries > before + 10; }));
-    }
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay);
+    expect_kept_through(
+        by_effort(1, 3, 40), 33, "Pause.OfAProducer*", [](Scene& scene, SeededRandom& random) {
+            scene.producer().child->signal(SIGSTOP);
+            scene.listen(milliseconds(random.between(500, kLeaseMs + 1500)));
+            scene.producer().child->signal(SIGCONT);
+            const std::uint64_t before = scene.worker(0).deliveries;
+            ASSERT_TRUE(scene.until("a worker works again", 60s,
+                                    [&] { return scene.worker(0).deliveries > before + 10; }));
+        });
 }
 
 TEST(Terminate, ClosesWorkersAndProducersInTimeAndLosesNothing) {
-    const std::uint64_t seed = run_seed(34);
-    const std::string replay = replay_command(seed, "Terminate.*");
-    SCOPED_TRACE(replay);
-    SeededRandom random(seed);
-    Scene scene(options(seed));
-    ASSERT_TRUE(begin(scene, 2));
-    const int rounds = by_effort(2, 10, 100);
-    for (int i = 0; i < rounds && !HasFailure(); ++i) {
-        scene.listen(milliseconds(random.below(200)));
-        const std::size_t worker = random.below(2);
-        const auto asked = TestClock::now();
-        if (random.below(2) == 0) {
-            scene.end_one(scene.worker(worker), SIGTERM);
-            scene.restart_worker(worker);
-        } else {
-            scene.end_one(scene.producer(), SIGTERM);
-            scene.start_producer();
-        }
-        EXPECT_LT(TestClock::now() - asked, 27s);
-    }
-    ASSERT_FALSE(HasFailure()) << scene.state();
-    ASSERT_TRUE(scene.until_ready(scene.producer()));
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay);
+    expect_kept_through(by_effort(2, 10, 100), 34, "Terminate.*",
+                        [](Scene& scene, SeededRandom& random) {
+                            scene.listen(milliseconds(random.below(200)));
+                            const std::size_t worker = random.below(2);
+                            const auto asked = TestClock::now();
+                            if (random.below(2) == 0) {
+                                scene.end_one(scene.worker(worker), SIGTERM);
+                                scene.restart_worker(worker);
+                            } else {
+                                scene.end_one(scene.producer(), SIGTERM);
+                                scene.start_producer();
+                            }
+                            EXPECT_LT(TestClock::now() - asked, 27s);
+                        });
 }
 
 TEST(Abort, OfEitherSideLosesNothing) {
-    const std::uint64_t seed = run_seed(35);
-    const std::string replay = replay_command(seed, "Abort.*");
-    SCOPED_TRACE(replay);
-    SeededRandom random(seed);
-    Scene scene(options(seed));
-    ASSERT_TRUE(begin(scene, 2));
-    const int rounds = by_effort(2, 10, 100);
-    for (int i = 0; i < rounds && !HasFailure(); ++i) {
-        scene.listen(milliseconds(random.below(300)));
-        if (random.below(2) == 0) {
-            const std::size_t worker = random.below(2);
-            scene.kill(scene.worker(worker), SIGABRT);
-            scene.restart_worker(worker);
-        } else {
-            scene.kill(scene.producer(), SIGABRT);
-            scene.start_producer();
-        }
-        ASSERT_TRUE(scene.until_ready(scene.producer()));
-    }
-    ASSERT_FALSE(HasFailure()) << scene.state();
-    ASSERT_TRUE(scene.drain(60s));
-    scene.end();
-    scene.expect_kept(replay);
+    expect_kept_through(by_effort(2, 10, 100), 35, "Abort.*",
+                        [](Scene& scene, SeededRandom& random) {
+                            scene.listen(milliseconds(random.below(300)));
+                            if (random.below(2) == 0) {
+                                const std::size_t worker = random.below(2);
+                                scene.kill(scene.worker(worker), SIGABRT);
+                                scene.restart_worker(worker);
+                            } else {
+                                scene.kill(scene.producer(), SIGABRT);
+                                scene.start_producer();
+                            }
+                            ASSERT_TRUE(scene.until_ready(scene.producer()));
+                        });
 }
 
 }  // namespace

@@ -7,8 +7,6 @@
 /// trouble TEXT, event KIND TEXT, stats NAME=NUMBER ..., idle (all that was accepted is durable),
 /// closed in_time|late. Commands: stop (post no more), quit; SIGTERM is quit as well.
 
-#include <signal.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -29,8 +27,6 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kInDoubtMax = 4096;
 constexpr auto kBindPatience = 20s;
-
-volatile sig_atomic_t terminated = 0;
 
 peermq::PeerOptions peer_options(const Arguments& arguments) {
     peermq::PeerOptions options;
@@ -83,7 +79,7 @@ public:
     bool run() {
         std::jthread posting([this](std::stop_token stop) { post_all(stop); });
         std::jthread telling([this](std::stop_token stop) { tell_durable(stop); });
-        while (terminated == 0) {
+        while (!peermq::test::terminated()) {
             const std::string command = peermq::test::read_command(50);
             if (command == "quit") break;
             if (command == "stop") posting.request_stop();
@@ -209,20 +205,10 @@ private:
 }  // namespace
 
 int main(int argc, char** argv) {
-    report("open");
-    const Arguments arguments(argc, argv);
-    struct sigaction action {};
-    action.sa_handler = [](int) { terminated = 1; };
-    ::sigaction(SIGTERM, &action, nullptr);
-    try {
+    return peermq::test::run_program(argc, argv, [](const Arguments& arguments) {
         Producer producer(arguments);
         report("opened");
         producer.bind();
-        const bool in_time = producer.run();
-        report("closed", in_time ? "in_time" : "late");
-        return in_time ? 0 : 3;
-    } catch (const peermq::Error& error) {
-        report("error", std::string(to_string(error.code())) + " " + error.what());
-        return 2;
-    }
+        return producer.run();
+    });
 }

@@ -1,6 +1,7 @@
 #include "program.hpp"
 
 #include <poll.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -12,7 +13,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "peermq/error.hpp"
+
 namespace peermq::test {
+namespace {
+
+volatile sig_atomic_t term_seen = 0;
+
+}  // namespace
 
 Arguments::Arguments(int count, char** values) {
     for (int i = 1; i < count; ++i) {
@@ -73,6 +81,24 @@ std::string read_command(int timeout_ms) {
     pending.erase(0, end + 1);
     return command;
 }
+
+int run_program(int count, char** values, const std::function<bool(const Arguments&)>& run) {
+    report("open");
+    const Arguments arguments(count, values);
+    struct sigaction action {};
+    action.sa_handler = [](int) { term_seen = 1; };
+    ::sigaction(SIGTERM, &action, nullptr);
+    try {
+        const bool in_time = run(arguments);
+        report("closed", in_time ? "in_time" : "late");
+        return in_time ? 0 : 3;
+    } catch (const Error& error) {
+        report("error", std::string(to_string(error.code())) + " " + error.what());
+        return 2;
+    }
+}
+
+bool terminated() { return term_seen != 0; }
 
 std::string body_of(std::string_view id, std::size_t bytes) {
     std::string body(bytes, '\0');

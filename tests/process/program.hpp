@@ -6,6 +6,7 @@
 /// killed, and lines of several threads never mix.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,6 +35,13 @@ void report_line(std::string line);
 
 /// One line of standard input; empty when none came within `timeout_ms`, "quit" at its end.
 [[nodiscard]] std::string read_command(int timeout_ms);
+
+/// The whole of a program: says "open", calls `run`, says how it closed, or which error ended it.
+/// `run` tells whether it closed in time. Exit codes: 0, 3 (late), 2 (error).
+int run_program(int count, char** values, const std::function<bool(const Arguments&)>& run);
+
+/// SIGTERM has come; only under run_program().
+[[nodiscard]] bool terminated();
 
 /// The bytes of message `id`: made from it, so that they need not be kept.
 [[nodiscard]] std::string body_of(std::string_view id, std::size_t bytes);

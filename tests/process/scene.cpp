@@ -1,8 +1,6 @@
 #include "scene.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,6 +13,7 @@
 #include <sstream>
 
 #include "program.hpp"
+#include "support/raw_socket.hpp"
 #include "support/seeded_random.hpp"
 
 namespace peermq::test {
@@ -41,10 +40,7 @@ std::string rest_of(std::string_view line) {
 
 bool can_bind(unsigned port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const sockaddr_in address = loopback(static_cast<std::uint16_t>(port));
     const int result = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
     ::close(fd);
     return result == 0;
@@ -232,7 +228,9 @@ void Scene::end() {
     if (!producer_->child->ended()) end_one(*producer_);
 }
 
-void Scene::expect_kept(const std::string& replay) {
+void Scene::finish(std::chrono::nanoseconds limit, const std::string& replay) {
+    ASSERT_TRUE(drain(limit)) << "replay: " << replay;
+    end();
     const LedgerVerdict verdict = judge(ledger_.events());
     EXPECT_TRUE(verdict.findings.empty()) << verdict.text() << '\n'
                                           << state() << "replay: " << replay;

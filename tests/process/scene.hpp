@@ -85,8 +85,9 @@ public:
     /// Tells one to end, by a line or a signal, and wants exit 0 within close()'s limit.
     void end_one(Actor& actor, int signal = 0);
 
-    /// Judges the ledger; the test fails with the findings, the state and `replay`.
-    void expect_kept(const std::string& replay);
+    /// Drains within `limit`, ends all, and judges the ledger; the test fails with the findings,
+    /// the state and `replay`.
+    void finish(std::chrono::nanoseconds limit, const std::string& replay);
     [[nodiscard]] std::string state() const;
 
 private:

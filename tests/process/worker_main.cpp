@@ -8,8 +8,6 @@
 /// idle (nothing came for a while and nothing waits for an outcome), closed in_time|late.
 /// Command: quit; SIGTERM is quit as well.
 
-#include <signal.h>
-
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -28,8 +26,6 @@ using peermq::test::report;
 using std::chrono::milliseconds;
 
 constexpr auto kOutcomePatience = 10s;
-
-volatile sig_atomic_t terminated = 0;
 
 std::string_view name_of(SettlementState state) {
     switch (state) {
@@ -146,12 +142,7 @@ peermq::PeerOptions peer_options() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    report("open");
-    const Arguments arguments(argc, argv);
-    struct sigaction action {};
-    action.sa_handler = [](int) { terminated = 1; };
-    ::sigaction(SIGTERM, &action, nullptr);
-    try {
+    return peermq::test::run_program(argc, argv, [](const Arguments& arguments) {
         peermq::Peer peer(peer_options());
         peer.connect(arguments.text("connect"));
         Consumer orders(peer, "orders", arguments);
@@ -160,14 +151,9 @@ int main(int argc, char** argv) {
         {
             std::jthread first([&](std::stop_token stop) { orders.run(stop); });
             std::jthread second([&](std::stop_token stop) { dead.run(stop); });
-            while (terminated == 0 && peermq::test::read_command(50) != "quit") {
+            while (!peermq::test::terminated() && peermq::test::read_command(50) != "quit") {
             }
         }
-        const bool in_time = peer.close(milliseconds(arguments.number("close_ms", 25'000)));
-        report("closed", in_time ? "in_time" : "late");
-        return in_time ? 0 : 3;
-    } catch (const peermq::Error& error) {
-        report("error", std::string(to_string(error.code())) + " " + error.what());
-        return 2;
-    }
+        return peer.close(milliseconds(arguments.number("close_ms", 25'000)));
+    });
 }

@@ -1,7 +1,5 @@
 #include "support/tcp_proxy.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,20 +11,13 @@
 #include <system_error>
 #include <vector>
 
+#include "support/raw_socket.hpp"
 #include "support/wait.hpp"
 
 namespace peermq::test {
 namespace {
 
 constexpr int kPollMs = 5;
-
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
 
 bool send_all(int to, std::string_view bytes) {
     while (!bytes.empty()) {

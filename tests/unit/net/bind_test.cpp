@@ -15,10 +15,12 @@
 #include "fixture.hpp"
 #include "net/ipc_guard.hpp"
 #include "peermq/error.hpp"
-#include "raw_socket.hpp"
+#include "support/raw_socket.hpp"
 
 namespace peermq::net::testing {
 namespace {
+
+using test::RawListener;
 
 /// The code and the text of the Error that binding throws.
 std::pair<ErrorCode, std::string> bind_error(Node& node, const std::string& endpoint) {

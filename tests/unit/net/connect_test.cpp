@@ -4,10 +4,12 @@
 
 #include "fixture.hpp"
 #include "peermq/error.hpp"
-#include "raw_socket.hpp"
+#include "support/raw_socket.hpp"
 
 namespace peermq::net::testing {
 namespace {
+
+using test::RawListener;
 
 TEST(Connect, ReportsRefusalOnTheVeryFirstAttempt) {
     TemporaryDirectory directory;

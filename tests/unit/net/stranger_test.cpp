@@ -8,10 +8,13 @@
 #include <csignal>
 
 #include "fixture.hpp"
-#include "raw_socket.hpp"
+#include "support/raw_socket.hpp"
 
 namespace peermq::net::testing {
 namespace {
+
+using test::raw_connect;
+using test::RawListener;
 
 bool reports_foreign(const Node& node) {
     for (const Failed& failed : node.failures) {

@@ -13,7 +13,7 @@
 
 #include "net/poller.hpp"
 
-namespace peermq::net::testing {
+namespace peermq::test {
 
 inline sockaddr_in loopback(std::uint16_t port) {
     sockaddr_in address{};
@@ -39,18 +39,18 @@ public:
         return "tcp://127.0.0.1:" + std::to_string(port_);
     }
     /// Blocks until somebody has connected.
-    [[nodiscard]] Descriptor accept() const {
-        return Descriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    [[nodiscard]] net::Descriptor accept() const {
+        return net::Descriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     }
 
 private:
-    Descriptor socket_;
+    net::Descriptor socket_;
     std::uint16_t port_ = 0;
 };
 
 /// A connection to the port at the end of `endpoint`, that has said `bytes`.
-inline Descriptor raw_connect(const std::string& endpoint, std::string_view bytes) {
-    Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+inline net::Descriptor raw_connect(const std::string& endpoint, std::string_view bytes) {
+    net::Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const auto port = static_cast<std::uint16_t>(
         std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
     const sockaddr_in address = loopback(port);
@@ -62,4 +62,4 @@ inline Descriptor raw_connect(const std::string& endpoint, std::string_view byte
     return socket;
 }
 
-}  // namespace peermq::net::testing
+}  // namespace peermq::test
