@@ -148,8 +148,9 @@ public:
                    Time now);
     void source_ready(SourceId source, bool ready);
     /// The link is lost. With `ended`, the producer's process is known to have ended: what is held
-    /// of a stream in memory is handed out all the same (nobody else can have it); of a persistent
-    /// one it waits to be announced again.
+    /// of a stream in memory is handed out all the same, flagged if the producer was silent for so
+    /// long before that another may have had it; of a persistent one it waits to be announced
+    /// again.
     void source_down(SourceId source, bool ended, Time now);
     /// The producer had heard from us at `heard_at` (our clock, when we sent what it echoed).
     void source_heard(SourceId source, Time heard_at);

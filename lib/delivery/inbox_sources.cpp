@@ -118,6 +118,8 @@ void Inbox::Impl::source_ready(SourceId source, bool ready) {
 
 void Inbox::Impl::lose_link(Stream& stream, Time now) {
     unsent_up_ -= stream.settlements.unsent();
+    stream.gate.judge(now);
+    stream.sure_until = stream.gate.validated ? stream.gate.deadline() : inbox::kNotHeard;
     stream.up = false;
     stream.down_since = now;
     stream.ready = false;
@@ -136,7 +138,11 @@ void Inbox::Impl::source_down(SourceId source, bool ended, Time now) {
     Stream* stream = find(source);
     if (stream == nullptr || stream->source != source) return;
     if (stream->up) lose_link(*stream, now);
-    stream->ended = stream->ended || ended;
+    if (ended && !stream->ended) {
+        stream->ended = true;
+        // It may have lived until now, and given to others what it thought lost with us.
+        stream->unsure = now >= stream->sure_until;
+    }
     if (stream->ended && !stream->persistent) stream->settlements.abandon();
     if (stopped_) drop_pending(*stream);
     plan_due_ = true;

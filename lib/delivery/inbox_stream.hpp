@@ -64,13 +64,15 @@ struct Stream {
     std::vector<SourceId> aliases;  ///< earlier sources under which something may have been started
     bool persistent = false;
     bool up = false;
-    bool ended = false;  ///< the producer's process is known to have ended
+    bool ended = false;   ///< the producer's process is known to have ended
+    bool unsure = false;  ///< when that was learned, others could have been given what is held
     bool ready = false;
     bool was_ready = false;  ///< ran dry, its claim not yet dated
     bool in_ring = false;
     Time claim_until = kNotHeard;
     Time down_since{};
-    Time timer = base::kNever;  ///< up: leases are renewed; down: see timer_when_gone()
+    Time sure_until = kNotHeard;  ///< down: until then nobody else was given what is held
+    Time timer = base::kNever;    ///< up: leases are renewed; down: see timer_when_gone()
 
     Gate gate;
     Window window;
@@ -91,7 +93,7 @@ struct Stream {
     void account_freed(Time now) noexcept;
     [[nodiscard]] bool may_hand_out(Time now, Duration lease_duration) const noexcept;
     /// True when messages must be flagged although they came unflagged.
-    [[nodiscard]] bool doubtful() const noexcept { return !up && !ended; }
+    [[nodiscard]] bool doubtful() const noexcept { return !up && (!ended || unsure); }
     [[nodiscard]] bool holds_nothing() const noexcept {
         return pending.empty() && started.empty() && settlements.unconfirmed() == 0;
     }

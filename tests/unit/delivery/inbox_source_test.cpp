@@ -166,6 +166,33 @@ TEST_F(InboxSource, HandsOutTheRestOfAnEndedMemorySourceUnflagged) {
     EXPECT_TRUE(inbox.drained());
 }
 
+TEST_F(InboxSource, FlagsTheRestOfAMemorySourceThatWasSilentBeforeItEnded) {
+    up(1, true, 1, false);
+    ASSERT_TRUE(arrive(1, arrival(1, 1)));
+    now += base::limits::kResumeGrace;
+    inbox.source_down(1, true, now);
+    const auto item = inbox.take(now);
+    ASSERT_TRUE(item);
+    EXPECT_TRUE(item->redelivered) << "another consumer may have had it meanwhile";
+}
+
+TEST_F(InboxSource, FlagsTheRestOfALostMemorySourceOnlyIfItMayHaveOutlivedTheGrace) {
+    const Duration grace = base::limits::kResumeGrace - base::limits::kGateMargin;
+    for (const bool late : {false, true}) {
+        const SourceId source = late ? 2 : 1;
+        up(source, true, 0, false);
+        ASSERT_TRUE(arrive(source, arrival(1, 1)));
+        inbox.source_down(source, false, now);
+        now += late ? grace : grace - 1ns;
+        EXPECT_FALSE(inbox.has_ready(now));
+        inbox.source_down(source, true, now);
+        now += 1h;  // what matters is when its end was learned
+        const auto item = inbox.take(now);
+        ASSERT_TRUE(item);
+        EXPECT_EQ(item->redelivered, late);
+    }
+}
+
 TEST_F(InboxSource, HandsOutALostMemorySourceFlaggedAfterTheLease) {
     up(1, true, 1, false);
     ASSERT_TRUE(arrive(1, arrival(1, 1)));
