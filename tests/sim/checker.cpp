@@ -108,6 +108,7 @@ void Checker::on_opened(const Event& event) {
         violate(6, "epoch " + std::to_string(event.epoch) + " is opened a second time");
     }
     producer.epoch = event.epoch;
+    producer.lease_epoch = event.value;
     const bool both_told = event.hash != 0 && producer.recovered_hash != 0;
     if (producer.untouched && both_told && event.hash != producer.recovered_hash) {
         violate(14, "a second recovery of the same files found another state");
@@ -130,10 +131,13 @@ void Checker::on_crash(const Event& event) {
     const auto forgets = [&](const Stream& stream) {
         return stream.in_memory && stream.producer == event.actor;
     };
-    if (std::none_of(streams_.begin(), streams_.end(),
-                     [&](const auto& entry) { return forgets(entry.second); })) {
-        return;
+    bool any = false;
+    for (auto& [number, stream] : streams_) {
+        if (!forgets(stream)) continue;
+        stream.over = true;
+        any = true;
     }
+    if (!any) return;
     for (auto& [name, message] : messages_) message.excused |= forgets(streams_[name.stream]);
 }
 

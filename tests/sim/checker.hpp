@@ -14,6 +14,10 @@
 ///   INV-16  who acks is told the outcome: at `drained` none is open; one accepted ack per message
 ///   0       the log itself makes no sense (an outcome without an ack): the recorder is wrong
 ///
+/// A producer's process takes with it what only it knew. Of a stream in memory that is all: who was
+/// inside a key, and what was acked (INV-4 and 5 are about the time before). Of others it is the
+/// leases: a settlement cannot be stale because of one that an earlier process granted (INV-16).
+///
 /// Ranges with epoch 0 are of whatever epoch their seqs have.
 ///
 /// Threads: none.
@@ -23,6 +27,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "sim/history.hpp"
@@ -121,19 +126,21 @@ private:
         std::set<Name> asked;  ///< settlements without an outcome
     };
     struct Key {
-        base::Seq first_delivered = 0;  ///< highest seq delivered so far
+        std::pair<EpochNumber, base::Seq> first_delivered;  ///< the latest delivered so far
         std::map<ActorId, std::uint64_t> holders;
     };
     struct Stream {
         ActorId producer = 0;
         bool in_memory = false;
-        std::map<EpochNumber, base::Seq> durable_max;       ///< of all epochs with known messages
+        bool over = false;                             ///< in memory, and its process has ended
+        std::map<EpochNumber, base::Seq> durable_max;  ///< of all epochs with known messages
         std::unordered_map<std::uint64_t, Intent> intents;  ///< by hash
         std::unordered_map<std::uint64_t, Key> keys;
     };
     struct Producer {
         std::set<EpochNumber> opened;
         EpochNumber epoch = 0;
+        std::uint64_t lease_epoch = 0;  ///< of the leases that it grants; 0 = untold
         std::uint64_t recovered_hash = 0;
         bool untouched = false;  ///< nothing has happened since it was opened
     };
@@ -153,6 +160,7 @@ private:
     void on_settle(const Event& event);
     void on_outcome(const Event& event);
     void on_accepted(const Event& event, Message& message, Hold& hold);
+    [[nodiscard]] bool is_stale(const Event& event, const Hold& hold, const Hold& other);
     void on_range(const Event& event);
     void apply_to(const Event& event, const Name& name, Message& message);
     void on_dead(const Event& event);

@@ -21,7 +21,9 @@ void Checker::on_deliver(const Event& event) {
     const bool first = !message.delivered;
     if (!first) check_repeated(event);
     message.delivered = true;
-    if (message.finished) violate(5, describe(name_of(event)) + " came again after its end");
+    if (message.finished && !streams_[event.stream].over) {
+        violate(5, describe(name_of(event)) + " came again after its end");
+    }
     if (event.key != 0) check_key(event, first);
     add_hold(event, message);
 }
@@ -37,20 +39,25 @@ void Checker::check_repeated(const Event& event) {
 }
 
 void Checker::check_key(const Event& event, bool first) {
-    Key& key = streams_[event.stream].keys[event.key];
+    Stream& stream = streams_[event.stream];
+    Key& key = stream.keys[event.key];
     for (const auto& [holder, count] : key.holders) {
-        if (holder != event.actor && count > 0) {
+        if (holder != event.actor && count > 0 && !stream.over) {
             violate(4, describe(name_of(event)) + " went to consumer " +
                            std::to_string(event.actor) + " while consumer " +
                            std::to_string(holder) + " was inside its key");
         }
     }
     if (!first) return;
-    if (event.seq < key.first_delivered) {
+    // In the order in which they were sent, which is by epoch first: seqs of messages that never
+    // became durable come again in a later epoch.
+    const std::pair place{event.epoch, event.seq};
+    if (place < key.first_delivered) {
         violate(4, describe(name_of(event)) + " came for the first time after seq " +
-                       std::to_string(key.first_delivered) + " of its key");
+                       std::to_string(key.first_delivered.second) + " of epoch " +
+                       std::to_string(key.first_delivered.first) + " of its key");
     }
-    key.first_delivered = std::max(key.first_delivered, event.seq);
+    key.first_delivered = std::max(key.first_delivered, place);
 }
 
 void Checker::add_hold(const Event& event, Message& message) {
@@ -125,6 +132,11 @@ void Checker::on_outcome(const Event& event) {
     if (event.kind == EventKind::accepted) on_accepted(event, message, *hold);
 }
 
+bool Checker::is_stale(const Event& event, const Hold& hold, const Hold& other) {
+    if (hold.lease == base::LeaseId{} || hold.lease >= other.lease) return false;
+    return other.lease.epoch >= producers_[streams_[event.stream].producer].lease_epoch;
+}
+
 void Checker::on_accepted(const Event& event, Message& message, Hold& hold) {
     // What gives a message back makes room for the next lease, so its outcome may well be learned
     // after that one was granted and used.
@@ -132,7 +144,7 @@ void Checker::on_accepted(const Event& event, Message& message, Hold& hold) {
     const Name name = name_of(event);
     for (const Hold& each : message.holds) {
         if (each.actor == event.actor) continue;
-        if (hold.lease != base::LeaseId{} && hold.lease < each.lease) {
+        if (is_stale(event, hold, each)) {
             violate(16, describe(name) + ": a stale settlement of consumer " +
                             std::to_string(event.actor) + " was accepted");
         }

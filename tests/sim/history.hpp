@@ -29,7 +29,8 @@ using EpochNumber = std::uint32_t;
 enum class EventKind : std::uint8_t {
     // Surroundings
     stream,   ///< of producer `actor`; with `again`, lost when its process ends (memory)
-    opened,   ///< producer: a new `epoch` is in force; `hash` of the recovered state, 0 = untold
+    opened,   ///< producer: a new `epoch` is in force; `hash` of the recovered state, 0 = untold;
+              ///< its leases carry `value`
     crash,    ///< process `actor` ended, orderly or not: it holds nothing any more
     healed,   ///< no faults from here on
     drained,  ///< all queues are seen to be empty

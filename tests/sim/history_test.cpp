@@ -114,6 +114,8 @@ std::vector<Case> bad_cases() {
         {"not flagged after a crash", 3, send(1) + take(1, 1) + "crash by=1;" + work(1, 2)},
         {"not flagged after the producer restarted", 3,
          "opened;" + send(1) + take(1, 1) + "crash;crash by=1;opened epoch=2;" + work(1, 2)},
+        {"not flagged after its producer in memory ended", 3,
+         "stream by=3 again;" + send(1) + work(1, 2) + "crash by=3;" + take(1, 1)},
         {"third delivery not flagged", 3,
          send(1) + take(1, 1) + kNack + take(1, 2, "again") + "crash by=2;" + take(1, 1)},
         {"handed to its holder again", 3, send(1) + take(1, 1) + take(1, 1, "again")},
@@ -127,6 +129,10 @@ std::vector<Case> bad_cases() {
              take(2, 1, "key=9") + ack(1, 1) + take(3, 2, "key=9")},
         {"redelivery beside the holder of the key", 4,
          send(1, "key=9") + take(1, 1, "key=9") + take(1, 2, "key=9 again")},
+
+        {"an older epoch after a newer one, in one key", 4,
+         "opened;" + send(1, "key=9") + "crash;opened epoch=2;" + send(2, "key=9 epoch=2") +
+             "deliver 2 epoch=2 by=1 key=9;" + take(1, 1, "key=9")},
 
         {"delivered again after its ack was accepted", 5,
          send(1) + work(1, 1) + take(1, 2, "again")},
@@ -170,6 +176,9 @@ std::vector<Case> bad_cases() {
 
         {"a stale ack was accepted", 16,
          send(1) + take(1, 1, "lease=1.1") + take(1, 2, "again lease=1.2") + ack(1, 1)},
+        {"a stale ack was accepted, with leases of this process", 16,
+         "opened value=2;" + send(1) + take(1, 1, "lease=1.1") + take(1, 2, "again lease=2.1") +
+             ack(1, 1)},
         {"accepted from two consumers", 16,
          send(1) + take(1, 1) + take(1, 2, "again") + ack(1, 1) + ack(1, 2)},
         {"an ack was never answered", 16, send(1) + take(1, 1) + "ack 1 by=1;drained"},
@@ -233,6 +242,17 @@ std::vector<Case> good_cases() {
         {"memory ends with the process", 0, "stream again;" + send(1) + "crash;drained"},
         {"memory ends with the process, delivered", 0,
          "stream by=3 again;" + send(1) + take(1, 1) + "crash by=3;drained"},
+        {"acks in memory end with the process", 0,
+         "stream by=3 again;" + send(1) + work(1, 2) + "crash by=3;" + take(1, 1, "again") +
+             "ack 1 by=1;unknown 1 by=1;drained"},
+        {"nobody guards the keys of a process that ended", 0,
+         "stream by=3 again;" + send(1, "key=9") + send(2, "key=9") + work(1, 2, "key=9") +
+             take(2, 2, "key=9") + "crash by=3;" + take(1, 1, "key=9 again") +
+             "ack 1 by=1;unknown 1 by=1;ack 2 by=2;unknown 2 by=2;drained"},
+        {"a seq comes again after a lost tail, in the order of its key", 0,
+         "opened;intend hash=8 key=9;deliver 8 by=1 key=9;damaged 8;ack 8 by=1;refused 8 by=1;"
+         "crash;opened epoch=2;intend hash=5 key=9;durable 2 epoch=2 hash=5 key=9;"
+         "deliver 2 epoch=2 by=1 hash=5 key=9;ack 2 epoch=2 by=1;accepted 2 epoch=2 by=1;drained"},
         {"keys in order", 0,
          send(1, "key=9") + send(2, "key=9") + take(1, 1, "key=9") + take(2, 1, "key=9") +
              ack(2, 1) + ack(1, 1) + "drained"},
@@ -260,6 +280,10 @@ std::vector<Case> good_cases() {
         {"stale ack refused", 0,
          send(1) + take(1, 1, "lease=1.1") + take(1, 2, "again lease=1.2") +
              "ack 1 by=1;refused 1 by=1;" + ack(1, 2) + "drained"},
+        {"a restarted producer knows no leases", 0,
+         "opened value=1;" + send(1) + take(1, 1, "lease=1.1") + "lapse by=1;" +
+             take(1, 2, "again lease=1.2") + "crash;opened epoch=2 value=2;" + ack(1, 1) +
+             "ack 1 by=2;refused 1 by=2;drained"},
         {"lease adopted again by its first holder", 0,
          send(1) + take(1, 1, "lease=1.1") + "lapse by=1;" + take(1, 2, "again lease=1.2") +
              "release 1 by=2;accepted 1 by=2;" + ack(1, 1, "lease=1.3") + "drained"},

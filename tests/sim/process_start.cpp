@@ -66,6 +66,7 @@ void Process::recover_streams() {
     opened.kind = EventKind::opened;
     opened.actor = node_.actor;
     opened.epoch = recorder_.history().number_of(spool_->epoch());
+    opened.value = spool_->epoch().counter;
     opened.hash = node_.wrote ? 0 : spool_->recovered_hash();
     recorder_.add(opened);
     node_.wrote = false;

@@ -23,6 +23,7 @@ TEST_P(SeedTest, HoldsNow) {
 INSTANTIATE_TEST_SUITE_P(
     Seeds, SeedTest,
     testing::Values(
+        Found{49, "seqs of a lost tail come again: in order by epoch, not by seq alone"},
         Found{51,
               "returned messages beyond what was read were handed out, by memory never written"},
         Found{90,
@@ -31,9 +32,12 @@ INSTANTIATE_TEST_SUITE_P(
         Found{337, "an ack that a crash kept from being confirmed, but not from being stored"},
         Found{935,
               "a batch for the window of an earlier link, refused by the inbox, stuck for ever"},
+        Found{1362, "held in silence from a producer in memory that then ended: unflagged"},
         Found{1887, "VALID overtook a batch that waited for room: unflagged, inside another's key"},
         Found{2075, "VALID overtook a batch that waited for room: delivered after its end"},
-        Found{2319, "a batch for the window of an earlier link, with three producers"}),
+        Found{2319, "a batch for the window of an earlier link, with three producers"},
+        Found{13044,
+              "of two holders from before a restart the one with the older lease came first"}),
     [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
 }  // namespace
