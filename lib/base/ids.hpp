@@ -6,6 +6,7 @@
 /// back, also across epochs of one spool; the epoch is new at every open, with a random half, so
 /// that a cloned or restored spool or a lost tail can never give two messages one name.
 
+#include <algorithm>
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -65,6 +66,14 @@ struct Run {
     [[nodiscard]] bool contains(Seq seq) const noexcept { return first <= seq && seq <= last; }
     friend bool operator==(const Run&, const Run&) = default;
 };
+
+/// No stream comes this far.
+inline constexpr Seq kSeqMax = ~Seq{0} >> 1;
+
+/// `run` as another peer tells it, cut to what can be: keeps the arithmetic of runs in range.
+[[nodiscard]] inline Run bounded(Run run) noexcept {
+    return {std::max<Seq>(run.first, 1), std::min(run.last, kSeqMax)};
+}
 
 /// A permission to work on a message. A later one beats an earlier one.
 struct LeaseId {

@@ -148,10 +148,7 @@ std::vector<RefusedSettlement> Settlements::confirm(std::uint64_t number,
     }
     if (refused.empty()) return {};
     base::RunSet set;
-    constexpr Seq kSeqMax = ~Seq{0} >> 1;
-    for (const RefusedRun& one : refused) {
-        set.add({std::max<Seq>(one.run.first, 1), std::min(one.run.last, kSeqMax)});
-    }
+    for (const RefusedRun& one : refused) set.add(base::bounded(one.run));
     return mark_refused(set);
 }
 

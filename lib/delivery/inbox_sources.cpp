@@ -21,9 +21,8 @@ InboxOptions bounded(InboxOptions options) {
 }
 
 base::RunSet set_of(std::span<const Run> runs) {
-    constexpr Seq kSeqMax = ~Seq{0} >> 1;  // from the wire: keeps the arithmetic of runs in range
     base::RunSet set;
-    for (const Run run : runs) set.add({std::max<Seq>(run.first, 1), std::min(run.last, kSeqMax)});
+    for (const Run run : runs) set.add(base::bounded(run));
     return set;
 }
 

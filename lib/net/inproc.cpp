@@ -128,8 +128,8 @@ void InprocPipe::close(int side) {
 }
 
 InprocHub& InprocHub::instance() {
-    static auto* const hub = new InprocHub;  // never destroyed: peers may outlive static objects
-    return *hub;
+    static InprocHub& hub = *new InprocHub;  // never destroyed: peers may outlive static objects
+    return hub;
 }
 
 bool InprocHub::bind(const std::string& name, const std::shared_ptr<InprocMailbox>& mailbox) {

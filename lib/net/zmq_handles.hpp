@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/limits.hpp"
 #include "net/transport.hpp"
 
 namespace peermq::net {
@@ -95,7 +96,7 @@ struct Outgoing {
 
 /// From this size on records travel as a part of their own, uncopied; below, one copy of both is
 /// cheaper than the allocations and the cache misses of a second message part.
-inline constexpr std::size_t kSeparateRecordsBytesMin = 16 * 1024;
+inline constexpr std::size_t kSeparateRecordsBytesMin = 16 * base::limits::kKiB;
 
 /// Sends without waiting, behind the routing id when `route` is not empty (a ROUTER).
 [[nodiscard]] SendResult send_frame(void* socket, base::ByteSpan route, const Outgoing& frame);

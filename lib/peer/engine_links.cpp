@@ -190,7 +190,8 @@ void Engine::detach(LinkState& link) {
         producer->consumers[consumer].handle = 0;
         wake(*producer);
     }
-    for (const auto& [id, source] : session->sources) {
+    for (const auto& entry : session->sources) {
+        const auto& source = entry.second;
         source.stream->with_inbox(
             [&](delivery::Inbox& inbox) { inbox.source_down(source.id, false, now_); });
     }
@@ -207,7 +208,8 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         producer->consumers.erase(consumer);
         pump(*producer);
     }
-    for (const auto& [id, source] : session.sources) {
+    for (const auto& entry : session.sources) {
+        const auto& source = entry.second;
         source.stream->with_inbox(
             [&](delivery::Inbox& inbox) { inbox.source_down(source.id, true, now_); });
         for (const auto& consumer : consumers_) {
@@ -431,7 +433,8 @@ void Engine::flush_pending(LinkState& link) {
 }
 
 void Engine::note_heard(LinkState& link, base::Time heard_at) {
-    for (const auto& [handle, incoming] : link.incoming) {
+    for (const auto& entry : link.incoming) {
+        const Incoming& incoming = entry.second;
         incoming.consumer->stream->with_inbox(
             [&](delivery::Inbox& inbox) { inbox.source_heard(incoming.source, heard_at); });
         flush_pull(*incoming.consumer);

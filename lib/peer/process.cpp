@@ -49,9 +49,9 @@ std::uint64_t start_time() {
 }  // namespace
 
 unsigned process_generation() noexcept {
-    static const int registered = pthread_atfork(
+    static const int kRegistered = pthread_atfork(
         nullptr, nullptr, [] { known_generation.fetch_add(1, std::memory_order_relaxed); });
-    (void)registered;
+    (void)kRegistered;
     return known_generation.load(std::memory_order_relaxed);
 }
 

@@ -65,12 +65,12 @@ bool same_options(const PushOptions& a, const PushOptions& b) {
 /// second. glibc maps and unmaps such blocks, page by page, until a larger one has been freed once;
 /// then it keeps them. In a spike that halved the time of the receiving thread.
 void keep_large_blocks() {
-    static const bool done = [] {
+    static const bool kDone = [] {
         void* volatile block = std::malloc(16 * base::limits::kMiB);
         std::free(block);
         return true;
     }();
-    static_cast<void>(done);
+    static_cast<void>(kDone);
 }
 
 std::string describe(const spool::Damage& damage) {
@@ -254,8 +254,8 @@ std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability
         dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
         engine_->add_producer(dead, {}, nullptr);
     }
-    const std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue,
-                                                          durability, options);
+    std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue, durability,
+                                                    options);
     engine_->add_producer(stream, group_options(options), dead);
     return stream;
 }

@@ -416,6 +416,7 @@ private:
             for (const ScannedPart& part : batch.parts) append_part(extents, part);
         }
         std::vector<ExtentEntry> list;
+        list.reserve(extents.size());
         for (auto& [key, extent] : extents) list.push_back(std::move(extent));
         return list;
     }

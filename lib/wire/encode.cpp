@@ -109,7 +109,7 @@ std::byte* write_batch_run(std::byte* to, const BatchRun& run) noexcept {
 // One function per body: appends the fields and tells the type.
 
 FrameType write(Writer&, const Skipped&) {
-    PEERMQ_ASSERT(!"a skipped frame cannot be encoded");
+    PEERMQ_ASSERT(false && "a skipped frame cannot be encoded");
     return {};
 }
 
