@@ -50,24 +50,24 @@ void Wakeup::wake() noexcept {
     const int saved = errno;
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
-    written_.store(true);  // after the write: finish() must not miss what it has to read
     errno = saved;
 }
 
 bool Wakeup::prepare() noexcept {
     waiting_.store(true);
     if (!requested_.load()) return true;
-    finish();
+    finish(false);
     return false;
 }
 
-void Wakeup::finish() noexcept {
+void Wakeup::finish(bool signalled) noexcept {
     waiting_.store(false);
     // An exchange, not a store: what wake()'s caller wrote before is then visible after wait().
     requested_.exchange(false);
-    // Only here: if poll() of another thread took the event, the waiter could sleep on in the
-    // kernel.
-    if (!written_.exchange(false)) return;
+    // What the kernel showed decides, not a note of wake(): its thread may stand between its write
+    // and the note, off the processor that this thread would spend on waiting for nothing. A write
+    // that comes after this ends the next wait early, once.
+    if (!signalled) return;
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
 }
@@ -75,7 +75,7 @@ void Wakeup::finish() noexcept {
 Poller::Poller(std::shared_ptr<Wakeup> wakeup)
     : wakeup_(std::move(wakeup)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     if (!epoll_) throw_errno("cannot create an epoll descriptor");
-    static_cast<void>(add(wakeup_->descriptor(), EPOLLIN, [] {}));
+    wakeup_key_ = add(wakeup_->descriptor(), EPOLLIN, [] {});
 }
 
 Poller::Key Poller::add(int descriptor, std::uint32_t events, Handler handler) {
@@ -114,7 +114,7 @@ void Poller::idle(base::Clock& clock, base::Time deadline) {
         const base::Duration left = deadline - clock.now();
         count = wait_kernel(any, std::clamp(left, base::Duration::zero(), kWaitMax));
     } while (count < 0 && clock.now() < deadline);
-    wakeup_->finish();
+    wakeup_->finish(count > 0 && any[0].data.u64 == wakeup_key_);
 }
 
 /// How many events there are, or -1 when interrupted.

@@ -46,11 +46,11 @@ public:
     [[nodiscard]] int descriptor() const noexcept { return event_.get(); }
     /// Announces that wait is about to begin; false: there is no need, somebody has called wake().
     [[nodiscard]] bool prepare() noexcept;
-    void finish() noexcept;
+    /// The wait is over; `signalled` when the descriptor was seen readable.
+    void finish(bool signalled) noexcept;
 
 private:
     Descriptor event_;
-    std::atomic<bool> written_{false};
     std::atomic<bool> waiting_{false};
     std::atomic<bool> requested_{false};
 };
@@ -83,6 +83,7 @@ private:
     std::shared_ptr<Wakeup> wakeup_;
     Descriptor epoll_;
     Key last_key_ = 0;
+    Key wakeup_key_ = 0;
     std::unordered_map<Key, std::shared_ptr<Handler>> handlers_;
     std::atomic<bool> has_fine_wait_{true};  ///< epoll_pwait2, Linux 5.11
 };
