@@ -14,7 +14,7 @@ void Group::recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::
                     Time now, base::WallTime wall_now) {
     impl_->recover(std::move(settled), end, mark, std::move(retries), now, wall_now);
 }
-void Group::append(Seq end) { impl_->append(end); }
+bool Group::append(Seq end) { return impl_->append(end); }
 void Group::lose(Run run) { impl_->lose(run); }
 void Group::configure(GroupOptions options) { impl_->configure(options); }
 std::uint64_t Group::purge() { return impl_->purge(); }

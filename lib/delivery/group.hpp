@@ -187,8 +187,8 @@ public:
     /// in `settled`; those up to `mark` may have been handed out before and wait for their holders.
     void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
                  Time now, base::WallTime wall_now);
-    /// Seqs up to `end` are durable enough to be handed out.
-    void append(Seq end);
+    /// Seqs up to `end` are durable enough to be handed out. True when some are new.
+    bool append(Seq end);
     /// These seqs cannot be read (damage): settled without hand-out, counted as lost. Those that
     /// are leased were read in time and stay; call again when they come back and still cannot be
     /// read.

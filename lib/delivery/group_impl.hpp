@@ -29,7 +29,7 @@ public:
     // group_stream.cpp
     void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
                  Time now, base::WallTime wall_now);
-    void append(Seq end);
+    bool append(Seq end);
     void lose(Run run);
     std::uint64_t purge();
     std::uint64_t drop_oldest(std::uint64_t count);

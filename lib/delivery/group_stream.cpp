@@ -66,7 +66,11 @@ void Group::Impl::configure(GroupOptions options) {
     consumers_.set_active_max(options.max_consumers);
 }
 
-void Group::Impl::append(Seq end) { end_ = std::max(end_, end); }
+bool Group::Impl::append(Seq end) {
+    if (end <= end_) return false;
+    end_ = end;
+    return true;
+}
 
 void Group::Impl::lose(Run run) {
     run.first = std::max<Seq>(run.first, 1);

@@ -61,8 +61,6 @@ void Engine::step() {
     for (const auto& stream : advanced) {
         Producer* producer = find(*stream);
         if (producer == nullptr) continue;
-        // A stream in memory has no committer that would clear the flag.
-        if (!stream->stored()) stream->listed.store(false);
         producer->group.append(stream->handable_end());
         wake(*producer);
     }
@@ -99,8 +97,11 @@ void Engine::step() {
         } else if (producer->group.ready()) {
             active_.push_back(producer);  // nobody can take it now
             ++stuck;
-        } else {
+        } else if (took_all(*producer)) {
             producer->active = false;
+        } else {
+            active_.push_back(producer);
+            stuck = 0;
         }
     }
     drop_closed_links();
@@ -131,6 +132,15 @@ base::Seq Engine::catch_up(Producer& producer) {
     producer.group.append(end);
     wake(producer);
     return end;
+}
+
+/// Of a stream in memory: asks to be told of the next record, then looks whether there is one. While
+/// records wait for room at a consumer, more of them are no news that would be worth a wake-up.
+bool Engine::took_all(Producer& producer) {
+    OutStream& stream = *producer.stream;
+    if (stream.stored() || producer.group.paused()) return true;
+    stream.listed.store(false);
+    return !producer.group.append(stream.handable_end());
 }
 
 void Engine::wake(Producer& producer) {

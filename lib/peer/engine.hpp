@@ -118,8 +118,9 @@ public:
     /// sent.
     void step();
     [[nodiscard]] base::Time next_deadline() const;
-    /// Messages handed out so far.
+    /// Messages handed out and taken in so far.
     [[nodiscard]] std::uint64_t handed_out() const noexcept { return handed_out_; }
+    [[nodiscard]] std::uint64_t taken_in() const noexcept { return taken_in_; }
 
     // --- the end
     /// Nothing more is handed out or taken; pulls give back what nobody has started.
@@ -194,6 +195,7 @@ private:
                       std::vector<delivery::RefusedRun> refused);
     void when_stored(std::uint64_t ticket, std::function<void()> action);
     void wake(Producer& producer);
+    [[nodiscard]] bool took_all(Producer& producer);
     /// Takes in what was posted since the last step; returns the last seq that may be handed out.
     base::Seq catch_up(Producer& producer);
     void tick_producers();
@@ -241,6 +243,7 @@ private:
     std::vector<net::ChannelId> closed_links_;
     std::uint64_t next_id_ = 1;  ///< consumers, sources, watches
     std::uint64_t handed_out_ = 0;
+    std::uint64_t taken_in_ = 0;
     std::uint64_t rejected_links_ = 0;
     std::uint64_t protocol_errors_ = 0;
     base::Time tick_after_{};  ///< no tick before

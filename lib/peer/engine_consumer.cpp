@@ -206,6 +206,7 @@ void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& 
         return true;
     });
     if (!within) return protocol_error(link, "more messages than granted");
+    taken_in_ += count;
     flush_pull(*incoming.consumer);
 }
 

@@ -337,6 +337,8 @@ void Engine::pump(Producer& producer) {
 }
 
 bool Engine::hand_out(Producer& producer) {
+    // Nobody tells of records in memory while earlier ones wait; see took_all().
+    if (!producer.stream->stored()) producer.group.append(producer.stream->handable_end());
     std::vector<delivery::Assignment> assignments;
     HandOut context(*this, producer);
     const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::kBatchBytesMax,

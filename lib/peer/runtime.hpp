@@ -104,10 +104,13 @@ private:
     /// The same for threads of our own, which no exception may leave: it becomes an event.
     bool guarded_step();
     void wait_for_sockets(base::Time deadline);
-    void nap();
+    /// Waits until then, or for the network, while nobody else wakes this thread.
+    void nap(base::Time until);
     bool become_driver();
     void leave_driving();
     void run_background();
+    /// Until the application wants to drive; called and left with `lock` on driver_mutex_.
+    void drive_in_background(std::unique_lock<std::mutex>& lock);
     void run_keeper();
     template <typename Work>
     auto with_engine(Work&& work);
@@ -128,6 +131,8 @@ private:
 
     std::mutex role_;  ///< the owner role
     std::atomic<std::uint64_t> handed_out_{0};
+    std::atomic<std::uint64_t> taken_in_{0};
+    std::atomic<bool> flush_pending_{false};  ///< settlements wait, but not long, to be sent
     std::atomic<bool> napping_{false};  ///< the background thread looks again by itself in a moment
     std::atomic<bool> work_pending_{false};  ///< somebody could not take the role and left it work
     std::atomic<base::Time> next_deadline_{base::Time{}};  ///< of the engine and the network

@@ -20,11 +20,16 @@ constexpr auto kKeeperInterval = 250ms;
 /// then sleeps for a moment instead of being woken for each.
 constexpr std::uint64_t kBusyTurn = 32;
 constexpr auto kNap = 50us;
+/// Settlements wait at most so long for others. For some time after messages have come in, the
+/// background thread looks for them this often by itself, and need not be woken for each.
+constexpr auto kFlushDelay = 1ms;
+constexpr auto kSettlingTime = 5ms;
 
 }  // namespace
 
 bool Runtime::step() {
     work_pending_.store(false);
+    flush_pending_.store(false);
     bool more = true;
     for (int round = 0; more && round < kRoundsPerStep; ++round) {
         const base::Time now = clock_.now();
@@ -35,6 +40,7 @@ bool Runtime::step() {
         more = network_->anything_ready();
     }
     handed_out_.store(engine_->handed_out());
+    taken_in_.store(engine_->taken_in());
     const base::Time deadline = std::min(engine_->next_deadline(), network_->next_deadline());
     next_deadline_.store(deadline);
     // Somebody waits for a later time than what this turn has brought up.
@@ -71,17 +77,18 @@ void Runtime::kick() {
 }
 
 void Runtime::wait_for_sockets(base::Time deadline) {
-    const base::Time until = std::min(deadline, next_deadline_.load());
+    base::Time until = std::min(deadline, next_deadline_.load());
     waiting_until_.store(until);
     driver_waiting_.store(true);
-    // A turn that ended between our look at the deadline and this point did not see us waiting.
+    // What came between the last turn and this point did not see us waiting.
+    if (flush_pending_.load()) until = std::min(until, base::after(clock_.now(), kFlushDelay));
     if (!work_pending_.load() && next_deadline_.load() >= until) network_->wait_unowned(until);
     driver_waiting_.store(false);
 }
 
-void Runtime::nap() {
+void Runtime::nap(base::Time until) {
     napping_.store(true);
-    network_->wait_unowned(base::after(clock_.now(), kNap));
+    network_->wait_unowned(until);
     napping_.store(false);
 }
 
@@ -159,29 +166,38 @@ void Runtime::run_background() {
                 driver_changed_.wait_for(lock, kVacancy);
             }
             background_looking_.store(false);
-            if (work_pending_.load() && !stopping_) {
+            if ((work_pending_.load() || flush_pending_.load()) && !stopping_) {
                 lock.unlock();
                 (void)guarded_step();
                 lock.lock();
             }
             continue;
         }
-        driver_ = Driver::background;
-        while (!stopping_ && !application_wants_) {
-            lock.unlock();
-            const std::uint64_t before = handed_out_.load();
-            if (!guarded_step()) {
-                if (handed_out_.load() - before >= kBusyTurn) {
-                    nap();
-                } else {
-                    wait_for_sockets(base::kNever);
-                }
-            }
-            lock.lock();
-        }
-        driver_ = Driver::nobody;
-        driver_changed_.notify_all();
+        drive_in_background(lock);
     }
+}
+
+void Runtime::drive_in_background(std::unique_lock<std::mutex>& lock) {
+    base::Time busy_until{};
+    base::Time settling_until{};
+    driver_ = Driver::background;
+    while (!stopping_ && !application_wants_) {
+        lock.unlock();
+        const std::uint64_t handed_out = handed_out_.load();
+        const std::uint64_t taken_in = taken_in_.load();
+        const bool more = guarded_step();
+        const base::Time now = clock_.now();
+        if (handed_out_.load() - handed_out >= kBusyTurn) busy_until = base::after(now, kNap);
+        if (taken_in_.load() != taken_in) settling_until = base::after(now, kSettlingTime);
+        if (!more && now < busy_until) {
+            nap(busy_until);  // one that the network cut short goes on after its turn
+        } else if (!more) {
+            wait_for_sockets(now < settling_until ? base::after(now, kFlushDelay) : base::kNever);
+        }
+        lock.lock();
+    }
+    driver_ = Driver::nobody;
+    driver_changed_.notify_all();
 }
 
 void Runtime::run_keeper() {
@@ -244,8 +260,10 @@ void Runtime::flush_wanted(InStream& stream, bool at_once) {
     }
     // Within a moment: by the thread that waits for the sockets, or by the background thread's next
     // look.
-    work_pending_.store(true);
-    if (driver_waiting_.load()) network_->wake();
+    flush_pending_.store(true);
+    if (driver_waiting_.load() && waiting_until_.load() > base::after(clock_.now(), kFlushDelay)) {
+        network_->wake();
+    }
 }
 
 void Runtime::check_process() const { detail::check_process(process_generation_); }
