@@ -27,7 +27,12 @@ void Inbox::granted(SourceId source, std::uint32_t number) { impl_->granted(sour
 bool Inbox::arrived(SourceId source, const Arrival& arrival, Time now) {
     return impl_->arrived(source, arrival, now);
 }
-std::optional<Item> Inbox::take(Time now) { return impl_->take(now); }
+std::optional<Item> Inbox::take(Time now) {
+    std::optional<Item> item(std::in_place);
+    if (!impl_->take_into(now, *item)) item.reset();
+    return item;
+}
+bool Inbox::take_into(Time now, Item& item) { return impl_->take_into(now, item); }
 bool Inbox::has_ready(Time now) const { return impl_->has_ready(now); }
 bool Inbox::settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay,
                    std::string_view reason) {

@@ -165,6 +165,9 @@ public:
     [[nodiscard]] bool arrived(SourceId source, const Arrival& arrival, Time now);
     /// The next message for the application, if its gate is open.
     [[nodiscard]] std::optional<Item> take(Time now);
+    /// The same into `item`; false when there is none. Whoever takes one message after the other
+    /// into the same Item keeps its hold on their common payload, instead of a new one for each.
+    [[nodiscard]] bool take_into(Time now, Item& item);
     /// True when take() would return something at `now`.
     [[nodiscard]] bool has_ready(Time now) const;
     /// Settles what take() gave. False when it is not held (settled before, or its source

@@ -32,7 +32,7 @@ public:
 
     // Messages.
     [[nodiscard]] bool arrived(SourceId source, const Arrival& arrival, Time now);
-    [[nodiscard]] std::optional<Item> take(Time now);
+    [[nodiscard]] bool take_into(Time now, Item& item);
     [[nodiscard]] bool has_ready(Time now) const;
     bool settle(SourceId source, Seq seq, SettleKind kind, std::optional<Duration> delay,
                 std::string_view reason);
@@ -86,7 +86,7 @@ private:
     void take_new(Stream& stream, const Arrival& arrival, Run run);
     void evict(Stream& stream, Run run);
     [[nodiscard]] Stream* next_stream(Time now);
-    [[nodiscard]] Item start_front(Stream& stream, Time now);
+    void start_front(Stream& stream, Time now, Item& item);
     void note_settled(Stream& stream, SettleKind kind, Run run, const LeaseId& lease,
                       const base::Epoch& epoch, std::optional<Duration> delay,
                       std::string_view reason);

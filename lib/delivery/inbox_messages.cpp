@@ -133,31 +133,31 @@ Inbox::Impl::Stream* Inbox::Impl::next_stream(Time now) {
     return nullptr;
 }
 
-std::optional<Item> Inbox::Impl::take(Time now) {
+bool Inbox::Impl::take_into(Time now, Item& item) {
     if (heard_due_) judge_all(now);
-    if (alone_running_ || ring_.empty()) return std::nullopt;
+    if (alone_running_ || ring_.empty()) return false;
     Stream* stream = next_stream(now);
-    if (stream == nullptr) return std::nullopt;
+    if (stream == nullptr) return false;
     // The turn stays with a message that must run alone, else the others would never leave it room.
-    if (stream->pending.front().alone && started_total_ > 0) return std::nullopt;
-    return start_front(*stream, now);
+    if (stream->pending.front().alone && started_total_ > 0) return false;
+    start_front(*stream, now, item);
+    return true;
 }
 
-Item Inbox::Impl::start_front(Stream& stream, Time now) {
+void Inbox::Impl::start_front(Stream& stream, Time now, Item& item) {
     if (now >= second_end_) {
         const auto second = std::chrono::floor<std::chrono::seconds>(now);
         second_ = second.time_since_epoch().count();
         second_end_ = second + std::chrono::seconds(1);
     }
     const inbox::PendingRun& run = stream.pending.front();
-    Item item;
     item.source = stream.source;
     item.epoch = run.epoch;
     item.seq = run.run.first;
     item.lease = run.lease;
     item.attempt = run.attempt;
     item.redelivered = run.redelivered || stream.doubtful();
-    item.payload = run.payload;
+    if (item.payload != run.payload) item.payload = run.payload;
     item.payload_index = run.payload_index;
     stream.started.add(item.seq, {.epoch = run.epoch,
                                   .lease = run.lease,
@@ -172,7 +172,6 @@ Item Inbox::Impl::start_front(Stream& stream, Time now) {
         stream.in_ring = !stream.pending.empty();
         if (stream.in_ring) ring_.push_back(&stream);
     }
-    return item;
 }
 
 bool Inbox::Impl::has_ready(Time now) const {

@@ -27,7 +27,7 @@ bool InStream::has_ready() {
     return inbox_.has_ready(clock_.now());
 }
 
-std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
+bool InStream::receive(delivery::Item& item, base::Duration timeout) {
     check_process(process_generation_);
     base::Time deadline{};
     while (true) {
@@ -35,14 +35,14 @@ std::optional<delivery::Item> InStream::receive(base::Duration timeout) {
             const std::lock_guard lock(mutex_);
             if (!stopped()) {
                 // Some milliseconds late at most, which the margin of the gate covers many times.
-                if (auto item = inbox_.take(clock_.now_coarse())) return item;
+                if (inbox_.take_into(clock_.now_coarse(), item)) return true;
             }
-            if (stopped() || closed_) return std::nullopt;
+            if (stopped() || closed_) return false;
         }
         // The clock is read only when there is nothing to hand over.
         const base::Time now = clock_.now();
         if (deadline == base::Time{}) deadline = base::after(now, timeout);
-        if (now >= deadline) return std::nullopt;
+        if (now >= deadline) return false;
         if (host_.drive([this] { return stopped() || has_ready(); }, deadline)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;

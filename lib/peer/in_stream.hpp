@@ -42,7 +42,8 @@ public:
              InStreamHost& host, base::Clock& clock);
 
     // --- the application
-    [[nodiscard]] std::optional<delivery::Item> receive(base::Duration timeout);
+    /// Into `item`, see Inbox::take_into(); false at the deadline and after the end.
+    [[nodiscard]] bool receive(delivery::Item& item, base::Duration timeout);
     /// Throws Error closed after the peer's end. False when the message is no longer held here.
     bool settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
                 std::optional<base::Duration> delay, std::string_view reason);

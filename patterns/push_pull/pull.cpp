@@ -36,22 +36,24 @@ Pull::~Pull() {
 
 bool Pull::fill(Delivery& delivery, std::chrono::nanoseconds timeout) {
     detail::InStream& stream = *impl_->stream;
-    std::optional<delivery::Item> item = stream.receive(timeout);
-    if (!item) return false;
-    const auto& batch = *static_cast<const detail::InBatch*>(item->payload.get());
+    delivery::Item item;
+    // Its next message mostly lies in the same batch.
+    item.payload = std::move(delivery.payload_);
+    if (!stream.receive(item, timeout)) return false;
+    const auto& batch = *static_cast<const detail::InBatch*>(item.payload.get());
     // Checked when it came in.
-    const record::Record record = record::parts(batch.record(item->payload_index));
+    const record::Record record = record::parts(batch.record(item.payload_index));
     delivery.body_ = record.body;
     delivery.key_ = record.key;
     delivery.headers_ = record.headers;
     if (delivery.stream_ != impl_->stream) delivery.stream_ = impl_->stream;
-    delivery.payload_ = std::move(item->payload);
-    delivery.source_ = item->source;
-    delivery.seq_ = item->seq;
+    delivery.payload_ = std::move(item.payload);
+    delivery.source_ = item.source;
+    delivery.seq_ = item.seq;
     delivery.timestamp_ns_ = record.enqueued.time_since_epoch().count();
     delivery.epoch_ = record.epoch;
-    delivery.attempt_ = item->attempt;
-    delivery.redelivered_ = item->redelivered;
+    delivery.attempt_ = item.attempt;
+    delivery.redelivered_ = item.redelivered;
     delivery.settled_ = false;
     return true;
 }
