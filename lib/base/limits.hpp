@@ -110,6 +110,13 @@ inline constexpr std::size_t kManifestBytesMax = 64 * kMiB;
 inline constexpr std::size_t kUnsyncedBytesMax = 32 * kMiB;
 /// A carried batch, and so one step of compaction, holds at most this much.
 inline constexpr std::size_t kCarryBytesMax = 1 * kMiB;
+/// A segment sealed less than this ago is not compacted: what a busy consumer leaves of it, it will
+/// most likely have finished by then.
+inline constexpr auto kCompactionRest = 2s;
+/// Finished segments kept to be written again; all but one are given back when nothing was written
+/// for a while.
+inline constexpr std::size_t kSpareSegmentsMax = 4;
+inline constexpr auto kSpareSegmentsRest = 5s;
 /// Segments whose index is kept in memory for reading, apart from the newest.
 inline constexpr std::size_t kSegmentIndexesCachedMax = 4;
 inline constexpr auto kFreeSpaceCheckInterval = 100ms;

@@ -280,13 +280,17 @@ int LogSpool::create_prepared(std::uint64_t bytes) {
     const int error = files_->create_segment(header, {}, bytes, segment);
     std::lock_guard lock(mutex_);
     std::erase(creating_, header.number);
-    if (error != 0) return error;
+    if (error == 0) add_prepared(std::move(segment));
+    return error;
+}
+
+/// Under mutex_. They are used in the order of their numbers.
+void LogSpool::add_prepared(std::shared_ptr<Segment> segment) {
     const auto at = std::find_if(prepared_.begin(), prepared_.end(), [&](const auto& other) {
         return other->number() > segment->number();
     });
     prepared_.insert(at, std::move(segment));
     manifest_dirty_ = true;
-    return 0;
 }
 
 /// Footer, cut, sync: C3. After it nothing is written to the segment again.
@@ -326,6 +330,7 @@ int LogSpool::seal() {
     if (cut) segment.file_bytes = end;
     segment.sealed = written && cut;
     if (segment.sealed) {
+        segment.sealed_at = clock_.now();
         indexes_.emplace_front(segment.number(), segment.index);
         if (indexes_.size() > limits::kSegmentIndexesCachedMax) indexes_.pop_back();
         segment.index.reset();

@@ -40,6 +40,10 @@ std::string read_owner(base::File& file) {
     return clean ? text : std::string();
 }
 
+std::string temporary_name(const SegmentHeader& header) {
+    return "tmp-" + segment_name(header.number);
+}
+
 }  // namespace
 
 std::string errno_text(int error) {
@@ -150,14 +154,38 @@ int Files::try_free_bytes(std::uint64_t& bytes) {
 
 int Files::create_segment(const SegmentHeader& header, base::ByteSpan front, std::uint64_t allocate,
                           std::shared_ptr<Segment>& out) {
+    std::unique_ptr<base::File> file;
+    const std::string temporary = temporary_name(header);
+    if (const int error = open(temporary, base::OpenMode::create, file); error != 0) return error;
+    return finish_segment(std::move(file), header, front, allocate, out);
+}
+
+int Files::reuse_segment(const Segment& finished, const SegmentHeader& header,
+                         std::uint64_t allocate, std::shared_ptr<Segment>& out) {
+    {
+        std::lock_guard guard(mutex_);
+        const std::string temporary = temporary_name(header);
+        int error = directory_->rename(finished.name, temporary);
+        // Durable before the header changes: under its old name the file would be taken for a
+        // segment out of order.
+        if (error == 0) error = directory_->sync();
+        if (error != 0) {
+            (void)directory_->unlink(finished.name);
+            (void)directory_->unlink(temporary);
+            return error;
+        }
+    }
+    return finish_segment(finished.file, header, {}, allocate, out);
+}
+
+/// Gives the file under the temporary name of `header` its content and its name.
+int Files::finish_segment(std::shared_ptr<base::File> file, const SegmentHeader& header,
+                          base::ByteSpan front, std::uint64_t allocate,
+                          std::shared_ptr<Segment>& out) {
     auto segment = std::make_shared<Segment>();
     segment->header = header;
     segment->name = segment_name(header.number);
     segment->file_bytes = std::max<std::uint64_t>(allocate, kSegmentDataAt + front.size());
-    const std::string temporary = "tmp-" + segment->name;
-    std::unique_ptr<base::File> file;
-    if (const int error = open(temporary, base::OpenMode::create, file); error != 0) return error;
-
     const auto fill = [&] {
         // Nothing may follow the headers but the front: a hole between them reads as zeros.
         if (const int error = file->allocate(0, segment->file_bytes);
@@ -175,6 +203,7 @@ int Files::create_segment(const SegmentHeader& header, base::ByteSpan front, std
     int error = fill();
     {
         std::lock_guard guard(mutex_);
+        const std::string temporary = temporary_name(header);
         if (error == 0) error = directory_->rename(temporary, segment->name);
         if (error == 0) {
             error = directory_->sync();

@@ -49,6 +49,11 @@ public:
     [[nodiscard]] int create_segment(const SegmentHeader& header, base::ByteSpan front,
                                      std::uint64_t allocate, std::shared_ptr<Segment>& out);
 
+    /// The same out of `finished`, which nothing names and nobody reads any more; its file is gone
+    /// on failure.
+    [[nodiscard]] int reuse_segment(const Segment& finished, const SegmentHeader& header,
+                                    std::uint64_t allocate, std::shared_ptr<Segment>& out);
+
     [[nodiscard]] int store_manifest(const Manifest& manifest);
 
     /// Keeps `bytes` of a file from `offset` on under `name` in quarantine/, once; returns whether
@@ -58,6 +63,9 @@ public:
 
 private:
     [[nodiscard]] int write_new(std::string_view name, base::ByteSpan bytes);
+    [[nodiscard]] int finish_segment(std::shared_ptr<base::File> file, const SegmentHeader& header,
+                                     base::ByteSpan front, std::uint64_t allocate,
+                                     std::shared_ptr<Segment>& out);
 
     std::unique_ptr<base::Directory> directory_;
     std::string path_;

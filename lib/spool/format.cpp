@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint64_t kSegmentMagic = 0x3130474553514D50;   // "PMQSEG01"
 constexpr std::uint64_t kManifestMagic = 0x3130464D53514D50;  // "PMQSMF01"
 constexpr std::uint64_t kFooterMagic = 0x3130544F46514D50;    // "PMQFOT01"
+constexpr std::uint32_t kReused = 0x1;                        ///< of a segment header's flags
 constexpr std::size_t kFooterHeadBytes = 64;
 constexpr std::size_t kExtentBytes = 64;
 constexpr std::size_t kRunBytes = 16;
@@ -110,6 +111,7 @@ std::vector<std::byte> encode_segment_header(const SegmentHeader& header) {
     out.number(header.random_id);
     out.number(header.epoch.nonce);
     out.number(header.epoch.counter);
+    out.number(header.reused ? kReused : std::uint32_t{0});
     bytes.resize(kSegmentHeaderBytes - 8);
     append_checksum(bytes, kNoSeed);
     return bytes;
@@ -126,6 +128,7 @@ BlockState decode_segment_header(base::ByteSpan bytes, SegmentHeader& out) {
     out.random_id = in.number<std::uint64_t>();
     out.epoch.nonce = in.number<std::uint64_t>();
     out.epoch.counter = in.number<std::uint32_t>();
+    out.reused = (in.number<std::uint32_t>() & kReused) != 0;
     return BlockState::ok;
 }
 

@@ -33,6 +33,8 @@ struct SegmentHeader {
     std::uint64_t number = 0;
     std::uint64_t random_id = 0;  ///< seeds the checksums of this segment's batches
     base::Epoch epoch;
+    /// Made of a finished segment: behind its end lies what that one left, not zeros.
+    bool reused = false;
 };
 
 enum class BlockState { ok, zero, bad, newer };

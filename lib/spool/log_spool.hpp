@@ -115,6 +115,7 @@ private:
     [[nodiscard]] CommitResult rotate(bool reserve_use);
     [[nodiscard]] std::shared_ptr<Segment> take_prepared(bool reserve_use, int& error);
     [[nodiscard]] int create_prepared(std::uint64_t bytes);
+    void add_prepared(std::shared_ptr<Segment> segment);
     [[nodiscard]] bool keep_reserve(std::uint64_t bytes);
     [[nodiscard]] bool reserve_affordable();
     [[nodiscard]] int seal();
@@ -131,6 +132,8 @@ private:
     // --- maintain.cpp
     [[nodiscard]] std::vector<std::uint64_t> finished_segments() const;
     [[nodiscard]] bool retire();
+    [[nodiscard]] bool reuse(const std::shared_ptr<Segment>& retired);
+    void give_back_spares();
     void free_reserve();
     [[nodiscard]] bool prepare();
     [[nodiscard]] std::shared_ptr<Segment> pick_victim() const;

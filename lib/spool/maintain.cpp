@@ -35,6 +35,7 @@ bool LogSpool::maintain() {
     }
     check_space();
     bool more = retire();
+    give_back_spares();
     more = prepare() || more;
     more = carry() || more;
     bool dirty = false;
@@ -93,11 +94,11 @@ bool LogSpool::retire() {
                 "cannot write " + files_->path(kManifestName) + ": " + errno_text(error)});
         return false;
     }
-    std::vector<std::string> names;
+    std::vector<std::shared_ptr<Segment>> retired;
     {
         std::lock_guard lock(mutex_);
         for (const std::uint64_t number : finished) {
-            names.push_back(catalog_.find_segment(number)->name);
+            retired.push_back(catalog_.find_segment(number));
             catalog_.remove_segment(number);
             std::erase_if(indexes_, [&](const auto& entry) { return entry.first == number; });
         }
@@ -105,9 +106,52 @@ bool LogSpool::retire() {
         space_check_at_ = {};
         prepare_after_ = {};
     }
+    std::vector<std::string> names;
+    for (const auto& segment : retired) {
+        if (!reuse(segment)) names.push_back(segment->name);
+    }
     // Names that come back after a crash are removed at the next opening: the manifest says so.
-    (void)files_->remove(names);
+    if (!names.empty()) (void)files_->remove(names);
     return false;
+}
+
+/// Makes a retired segment the next one to be written. Its blocks and their pages in the cache are
+/// there already: on the development machine commits then take a third of the time of commits to
+/// new files.
+bool LogSpool::reuse(const std::shared_ptr<Segment>& retired) {
+    std::uint64_t free = 0;
+    if (files_->free_bytes(free) != 0 || free < 2 * limits::kSpareSegmentsMax * segment_bytes_) {
+        return false;
+    }
+    {
+        std::lock_guard lock(mutex_);
+        // Only `retired` refers to it: whoever reads from it still would find other messages there.
+        const bool unread = retired.use_count() == 1 && retired->file.use_count() == 1;
+        const bool like_new = retired->sealed_at != base::Time{} && !retired->quarantined &&
+                              retired->file_bytes >= segment_bytes_ / 2 &&
+                              retired->file_bytes <= 2 * segment_bytes_;
+        if (!unread || !like_new || prepared_.size() >= limits::kSpareSegmentsMax) return false;
+    }
+    SegmentHeader header = new_header();
+    header.reused = true;
+    std::shared_ptr<Segment> segment;
+    const int error = files_->reuse_segment(*retired, header, segment_bytes_, segment);
+    std::lock_guard lock(mutex_);
+    std::erase(creating_, header.number);
+    if (error == 0) add_prepared(std::move(segment));
+    return true;
+}
+
+/// One prepared segment is enough for a spool that rests.
+void LogSpool::give_back_spares() {
+    std::vector<std::string> names;
+    {
+        std::lock_guard lock(mutex_);
+        if (clock_.now() < base::after(last_commit_, limits::kSpareSegmentsRest)) return;
+        for (; prepared_.size() > 1; prepared_.pop_back()) names.push_back(prepared_.back()->name);
+    }
+    // First the manifest without them, or the next opening would miss them.
+    if (!names.empty() && store_manifest({}) == 0) (void)files_->remove(names);
 }
 
 void LogSpool::free_reserve() {
@@ -149,11 +193,15 @@ bool LogSpool::prepare() {
 std::shared_ptr<Segment> LogSpool::pick_victim() const {
     const bool tight = catalog_.disk_bytes() > options_.max_bytes + 2 * segment_bytes_;
     const std::uint64_t percent = tight ? kCarryPercentTight : kCarryPercent;
+    const base::Time now = clock_.now();
     std::shared_ptr<Segment> best;
     std::uint64_t best_share = percent + 1;
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_ || segment->data_bytes() == 0 || segment->live() == 0) continue;
         if (std::count(unreadable_.begin(), unreadable_.end(), number) != 0) continue;
+        const bool rests = segment->sealed_at != base::Time{} &&
+                           now < base::after(segment->sealed_at, limits::kCompactionRest);
+        if (rests && !tight) continue;
         const std::uint64_t share = segment->live_bytes() / (segment->data_bytes() / 100 + 1);
         if (share >= best_share) continue;
         best = segment;

@@ -278,7 +278,9 @@ private:
     }
 
     void cut_tail(Segment& segment, const Scan& scan) {
-        const std::uint64_t tail_end = scan.end + scan.tail_bytes;
+        // Behind the end of a reused file lies an earlier life: only what bears the seed of this
+        // one was ever written.
+        const std::uint64_t tail_end = scan.end + (segment.header.reused ? 0 : scan.tail_bytes);
         std::uint64_t records = 0;
         for (const Torn& torn : torn_) {
             if (torn.number == segment.number() && torn.offset >= segment.used)

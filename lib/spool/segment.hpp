@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/file_system.hpp"
 #include "spool/state.hpp"
 
@@ -55,6 +56,8 @@ struct Segment {
     std::uint64_t file_bytes = 0;
     std::uint64_t batches = 0;
     bool sealed = false;  ///< has a footer
+    /// When this process sealed it; recovered ones, and those whose sync failed, have none.
+    base::Time sealed_at{};
     /// Recovered, and from here on nothing proves that it was ever synced; 0 = all of it is proven.
     std::uint64_t unproven_from = 0;
     bool quarantined = false;  ///< a copy is kept already

@@ -110,6 +110,13 @@ public:
         }
     }
 
+    /// The same after so long a quiet that compaction and spares are due.
+    void rest() {
+        clock.advance(std::max<base::Duration>(base::limits::kCompactionRest,
+                                               base::limits::kSpareSegmentsRest));
+        maintain();
+    }
+
     struct Contents {
         std::vector<Seq> seqs;
         std::vector<Seq> lost;
