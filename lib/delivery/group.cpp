@@ -44,6 +44,8 @@ void Group::renew(ConsumerId consumer, std::span<const Run> runs, Time now) {
     impl_->renew(consumer, runs, now);
 }
 bool Group::has_consumer(ConsumerId consumer) const { return impl_->has_consumer(consumer); }
+bool Group::active(ConsumerId consumer) const { return impl_->active(consumer); }
+std::uint64_t Group::activity() const { return impl_->activity(); }
 
 std::vector<RefusedRun> Group::settle(ConsumerId consumer, std::uint64_t number,
                                       std::uint64_t confirmed, const SettleEntry& entry, Time now,
@@ -61,6 +63,7 @@ bool Group::ready() const { return impl_->ready(); }
 Facts Group::take_facts() { return impl_->take_facts(); }
 void Group::retry_stored(Seq seq) { impl_->retry_stored(seq); }
 void Group::dead_stored(Seq seq) { impl_->dead_stored(seq); }
+void Group::dead_lost(Seq seq) { impl_->dead_lost(seq); }
 Seq Group::mark_wanted() const { return impl_->mark_wanted(); }
 void Group::mark_stored(Seq mark) { impl_->mark_stored(mark); }
 

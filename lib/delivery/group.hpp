@@ -229,6 +229,10 @@ public:
                                             bool complete, Time now);
     void renew(ConsumerId consumer, std::span<const Run> runs, Time now);
     [[nodiscard]] bool has_consumer(ConsumerId consumer) const;
+    /// Within max_consumers; others stand by and are given nothing.
+    [[nodiscard]] bool active(ConsumerId consumer) const;
+    /// Another number whenever active() may have changed for anybody.
+    [[nodiscard]] std::uint64_t activity() const;
 
     // --- settlements
     /// Applies one entry of SETTLE `number`; `confirmed` is the highest CONFIRM that the consumer
@@ -262,6 +266,8 @@ public:
     [[nodiscard]] Facts take_facts();
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
+    /// A dying message that cannot be read (damage): there is no letter, it counts as lost.
+    void dead_lost(Seq seq);
     /// The hand-out mark that should be made durable (0 = none wanted), and its confirmation. The
     /// same value until it is confirmed.
     [[nodiscard]] Seq mark_wanted() const;

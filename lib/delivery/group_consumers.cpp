@@ -1,6 +1,7 @@
 #include "delivery/group_consumers.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/limits.hpp"
@@ -91,7 +92,8 @@ void ConsumerTable::choose_active() {
     std::uint32_t active = 0;
     for (Consumer* consumer : order_) {
         const bool place = consumer->link != ConsumerLink::lapsed;
-        consumer->active = place && (active_max_ == 0 || active < active_max_);
+        const bool chosen = place && (active_max_ == 0 || active < active_max_);
+        if (chosen != std::exchange(consumer->active, chosen)) ++activity_;
         if (consumer->active) ++active;
     }
 }

@@ -94,11 +94,14 @@ public:
     void requeue(std::uint64_t id);
     /// In order of arrival. Pointers stay valid until removal.
     [[nodiscard]] const std::vector<Consumer*>& all() const { return order_; }
+    /// Counts the changes of who is active.
+    [[nodiscard]] std::uint64_t activity() const { return activity_; }
 
 private:
     void choose_active();
 
     std::uint32_t active_max_;
+    std::uint64_t activity_ = 0;
     std::map<std::uint64_t, Consumer> table_;
     std::vector<Consumer*> order_;
 };

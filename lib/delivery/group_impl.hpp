@@ -38,6 +38,7 @@ public:
     [[nodiscard]] Facts take_facts() { return std::exchange(facts_, {}); }
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
+    void dead_lost(Seq seq);
     [[nodiscard]] Seq mark_wanted() const;
     void adapt_mark_block() const;
     void mark_stored(Seq mark);
@@ -58,6 +59,11 @@ public:
                                             bool complete, Time now);
     void renew(ConsumerId id, std::span<const Run> runs, Time now);
     [[nodiscard]] bool has_consumer(ConsumerId id) const { return consumers_.find(id) != nullptr; }
+    [[nodiscard]] bool active(ConsumerId id) const {
+        const Consumer* consumer = consumers_.find(id);
+        return consumer != nullptr && consumer->active;
+    }
+    [[nodiscard]] std::uint64_t activity() const { return consumers_.activity(); }
 
     // group_settle.cpp
     [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId id, std::uint64_t number,

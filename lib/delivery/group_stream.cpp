@@ -144,6 +144,13 @@ void Group::Impl::dead_stored(Seq seq) {
     if (it != spans_.end() && it->second.state == SpanState::dying) retire(it);
 }
 
+void Group::Impl::dead_lost(Seq seq) {
+    const SpanIt it = spans_.find(seq);
+    if (it == spans_.end() || it->second.state != SpanState::dying) return;
+    retire(it);
+    ++counters_.lost;
+}
+
 Seq Group::Impl::mark_wanted() const {
     if (mark_asked_ > mark_) return mark_asked_;
     if (!options_.durable || paused_ || cursor_ + mark_block_ / 2 <= mark_) return 0;

@@ -204,7 +204,7 @@ PushStats Engine::push_stats(const OutStream& stream) {
     stats.dropped = producer->dropped;
     stats.purged = group.purged;
     stats.lost = group.lost;
-    stats.refused = group.refused;
+    stats.refused = group.refused + producer->refused;
     stats.lease_expired = group.lease_expired;
     stats.suspicions = group.suspicions;
     stats.crashes = group.crashes;

@@ -169,15 +169,20 @@ private:
     void drop_closed_links();
     [[nodiscard]] wire::Hello make_hello(const LinkState& link) const;
 
-    // sending side: engine_producer.cpp
+    // sending side: engine_producer.cpp, engine_settle.cpp
     void on_want(LinkState& link, const wire::Want& want);
     void on_unwant(LinkState& link, const wire::Unwant& unwant);
     void offer(LinkState& link, std::uint32_t want, Producer& producer);
     void on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant);
     void on_held(LinkState& link, std::uint32_t handle, const wire::Held& held);
+    [[nodiscard]] base::RunSet foreign_parts(const Producer& producer,
+                                             const wire::HeldRun& held) const;
+    [[nodiscard]] static std::vector<base::Run> ours_of(Producer& producer,
+                                                        const base::RunSet& foreign,
+                                                        const wire::SettleEntry& entry,
+                                                        std::vector<delivery::RefusedRun>& refused);
     void on_settle(LinkState& link, std::uint32_t handle, const wire::Settle& settle);
     void on_renew(LinkState& link, std::uint32_t handle, const wire::Renew& renew);
-    [[nodiscard]] bool same_epoch(const Producer& producer, const wire::HeldRun& held);
     void pump(Producer& producer);
     bool hand_out(Producer& producer);
     void send_assignments(Producer& producer, std::vector<delivery::Assignment>& assignments);
@@ -187,7 +192,9 @@ private:
                         const delivery::Assignment& assignment, base::Epoch epoch,
                         base::ByteSpan record, const std::shared_ptr<const void>& pin);
     void store_facts(Producer& producer);
-    bool move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead);
+    void bury(Producer& producer, const delivery::Facts::Dead& dead);
+    void move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead,
+                              base::ByteSpan record);
     void limit_dead_letters(Producer& producer);
     void store_mark(Producer& producer);
     void announce_readiness(Producer& producer);

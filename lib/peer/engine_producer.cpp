@@ -1,6 +1,7 @@
 /// The sending side: offers, hand-out, settlements, what must be stored.
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "peer/engine.hpp"
@@ -18,26 +19,6 @@ constexpr std::size_t kReadBacksKept = 4;
 /// READY turns into IDLE only after this long without messages, so that a steady trickle does not
 /// make every consumer move its credit about.
 constexpr auto kIdleAfter = std::chrono::milliseconds(50);
-
-delivery::SettleKind to_delivery(wire::SettleKind kind) {
-    switch (kind) {
-        case wire::SettleKind::ack: return delivery::SettleKind::ack;
-        case wire::SettleKind::nack: return delivery::SettleKind::nack;
-        case wire::SettleKind::release: return delivery::SettleKind::release;
-        case wire::SettleKind::reject: return delivery::SettleKind::reject;
-        case wire::SettleKind::recalled: return delivery::SettleKind::recalled;
-    }
-    return delivery::SettleKind::release;
-}
-
-wire::RefuseReason to_wire(delivery::RefuseReason reason) {
-    switch (reason) {
-        case delivery::RefuseReason::newer_lease: return wire::RefuseReason::newer_lease;
-        case delivery::RefuseReason::settled: return wire::RefuseReason::settled;
-        case delivery::RefuseReason::unknown: return wire::RefuseReason::unknown;
-    }
-    return wire::RefuseReason::unknown;
-}
 
 wire::Level to_wire(Durability durability) {
     switch (durability) {
@@ -208,13 +189,17 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
         // What it granted on the link before counts no more: the inbox starts anew with every link.
         producer.group.close_window(known->second);
     }
-    producer.consumers[known->second] = {&session, handle};
-    link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}};
-    producer.announced_ready = producer.announced_ready || producer.group.ready();
+    // One that stands by is told IDLE: what it grants here could not be used, and may be all it
+    // has.
+    const bool ready = (producer.announced_ready || producer.group.ready()) &&
+                       producer.group.active(known->second);
+    producer.consumers[known->second] = {&session, handle, ready};
+    link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}, {}};
     send(link, handle,
          wire::Offer{want, producer.stream->config().id,
-                     to_wire(producer.stream->config().durability), producer.announced_ready,
+                     to_wire(producer.stream->config().durability), ready,
                      producer.group.stats().depth});
+    wake(producer);
 }
 
 void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant) {
@@ -229,104 +214,10 @@ void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& 
     wake(*outgoing.producer);
 }
 
-bool Engine::same_epoch(const Producer& producer, const wire::HeldRun& held) {
-    const base::Epoch& current = producer.stream->config().epoch;
-    if (held.epoch == current) return true;
-    if (held.epoch.counter >= current.counter || spool_ == nullptr || !producer.stream->stored())
-        return false;
-    // A clone, a restored copy or a lost tail may have used the same numbers for other messages.
-    const spool::ReadResult read = spool_->read(producer.stream->config().index, held.run.first, 1);
-    return !read.run.empty() && read.run.first == held.run.first && read.epoch == held.epoch;
-}
-
-void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& held) {
-    const auto it = link.outgoing.find(handle);
-    if (it == link.outgoing.end()) return protocol_error(link, "HELD for an unknown stream");
-    Outgoing& outgoing = it->second;
-    outgoing.held.insert(outgoing.held.end(), held.runs.begin(), held.runs.end());
-    if (outgoing.held.size() > base::limits::kPrefetchMax)
-        return protocol_error(link, "HELD with too many runs");
-    if (!held.done) return;
-
-    Producer& producer = *outgoing.producer;
-    std::vector<delivery::HeldRun> announced;
-    std::vector<base::Run> revoked;
-    for (const wire::HeldRun& run : outgoing.held) {
-        if (same_epoch(producer, run)) {
-            announced.push_back({run.run, run.lease, run.started});
-        } else {
-            revoked.push_back(run.run);
-        }
-    }
-    outgoing.held.clear();
-    const std::vector<base::Run> refused = producer.group.announce(outgoing.consumer, announced,
-                                                                   true, now_);
-    revoked.insert(revoked.end(), refused.begin(), refused.end());
-    wire::Valid valid{held.number, true, {}};
-    for (std::size_t i = 0; i < revoked.size() || i == 0; i += base::limits::kRunsPerFrameMax) {
-        const std::size_t end = std::min(revoked.size(), i + base::limits::kRunsPerFrameMax);
-        valid.revoked.assign(revoked.begin() + static_cast<std::ptrdiff_t>(i),
-                             revoked.begin() + static_cast<std::ptrdiff_t>(end));
-        valid.done = end == revoked.size();
-        send(link, handle, valid);
-    }
-    pump(producer);
-}
-
 void Engine::on_renew(LinkState& link, std::uint32_t handle, const wire::Renew& renew) {
     const auto it = link.outgoing.find(handle);
     if (it == link.outgoing.end()) return;
     it->second.producer->group.renew(it->second.consumer, renew.runs, now_);
-}
-
-void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle& settle) {
-    const auto it = link.outgoing.find(handle);
-    if (it == link.outgoing.end()) return protocol_error(link, "SETTLE for an unknown stream");
-    Producer& producer = *it->second.producer;
-    const delivery::ConsumerId consumer = it->second.consumer;
-    std::vector<delivery::RefusedRun> refused;
-    for (const wire::SettleEntry& entry : settle.entries) {
-        delivery::SettleEntry translated{to_delivery(entry.kind), entry.run, entry.lease,
-                                         std::nullopt, entry.reason};
-        if (entry.delay_ms != wire::kDefaultDelay)
-            translated.delay = std::chrono::milliseconds(entry.delay_ms);
-        const auto some = producer.group.settle(consumer, settle.number, settle.confirmed,
-                                                translated, now_, wall_now_);
-        refused.insert(refused.end(), some.begin(), some.end());
-    }
-    store_facts(producer);
-    if (commits_ != nullptr && producer.stream->stored()) {
-        // Stored together with the facts above, which have just been queued.
-        const std::uint64_t ticket = commits_->add_changes({}, {}, false);
-        when_stored(ticket, [this, &producer, consumer, number = settle.number,
-                             refused = std::move(refused)] {
-            send_confirm(producer, consumer, number, refused);
-        });
-    } else {
-        send_confirm(producer, consumer, settle.number, std::move(refused));
-    }
-    wake(producer);
-}
-
-void Engine::send_confirm(Producer& producer, delivery::ConsumerId consumer, std::uint64_t number,
-                          std::vector<delivery::RefusedRun> refused) {
-    const auto it = producer.consumers.find(consumer);
-    if (it == producer.consumers.end() || it->second.handle == 0) return;
-    LinkState* link = it->second.session->link;
-    if (link == nullptr || link->closed) return;
-    wire::Confirm confirm{number, {}};
-    // All but the last frame repeat the previous number: it counts only once everything refused is
-    // told.
-    for (std::size_t i = 0; i < refused.size(); ++i) {
-        if (confirm.refused.size() == base::limits::kRunsPerFrameMax) {
-            confirm.number = number - 1;
-            send(*link, it->second.handle, confirm);
-            confirm.number = number;
-            confirm.refused.clear();
-        }
-        confirm.refused.push_back({refused[i].run, to_wire(refused[i].reason)});
-    }
-    send(*link, it->second.handle, confirm);
 }
 
 // --- hand-out
@@ -468,12 +359,17 @@ void Engine::announce_readiness(Producer& producer) {
     }
     const bool idle_long = producer.idle_since != base::kNever &&
                            now_ - producer.idle_since >= kIdleAfter;
-    if (ready == producer.announced_ready || (!ready && !idle_long)) return;
-    producer.announced_ready = ready;
+    const bool announced = ready || (producer.announced_ready && !idle_long);
+    const std::uint64_t activity = producer.group.activity();
+    if (announced == producer.announced_ready && activity == producer.activity) return;
+    producer.announced_ready = announced;
+    producer.activity = activity;
     const std::uint64_t depth = producer.group.stats().depth;
-    for (const auto& [consumer, binding] : producer.consumers) {
+    for (auto& [consumer, binding] : producer.consumers) {
         if (binding.handle == 0 || binding.session->link == nullptr) continue;
-        send(*binding.session->link, binding.handle, wire::State{ready, depth});
+        const bool told = announced && producer.group.active(consumer);
+        if (told == std::exchange(binding.told_ready, told)) continue;
+        send(*binding.session->link, binding.handle, wire::State{told, depth});
     }
 }
 
@@ -515,15 +411,24 @@ void Engine::store_facts(Producer& producer) {
             });
         }
     }
-    for (const delivery::Facts::Dead& dead : facts.dead) {
-        if (!move_to_dead_letters(producer, dead)) producer.group.lose({dead.seq, dead.seq});
-    }
+    for (const delivery::Facts::Dead& dead : facts.dead) bury(producer, dead);
     wake(producer);
 }
 
-bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead) {
+void Engine::bury(Producer& producer, const delivery::Facts::Dead& dead) {
     HandOut source(*this, producer);
     const OutStream::Cached found = source.find(dead.seq);
+    if (found.chunk) {
+        move_to_dead_letters(producer, dead, found.chunk->bytes({dead.seq, dead.seq}));
+    } else if (source.lost().empty() && producer.stream->stored()) {
+        producer.unburied.push_back(dead);  // it cannot be read now: again at the next tick
+    } else {
+        producer.group.dead_lost(dead.seq);
+    }
+}
+
+void Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead,
+                                  base::ByteSpan record) {
     const auto finish = [this, &producer, seq = dead.seq] {
         producer.group.dead_stored(seq);
         ++producer.dead;
@@ -531,16 +436,14 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     };
     OutStream& stream = *producer.stream;
     const bool stored = commits_ != nullptr && stream.stored();
-    if (!found.chunk) return false;
     if (producer.dead_letters == nullptr) {
         // A dead letter that fails again is dropped: there is no second grave.
         const auto ticket = stored ? commits_->add_changes(
                                          {settled_change(stream, {dead.seq, dead.seq})}, {}, true)
                                    : 0;
-        stored ? when_stored(ticket, finish) : finish();
-        return true;
+        return stored ? when_stored(ticket, finish) : finish();
     }
-    record::Record letter = record::parts(found.chunk->bytes({dead.seq, dead.seq}));
+    record::Record letter = record::parts(record);
     std::vector<record::HeaderView> headers = record::decode_headers(letter.headers)
                                                   .value_or(std::vector<record::HeaderView>{});
     const std::string attempts = std::to_string(dead.state.nacks + dead.state.crashes);
@@ -559,8 +462,7 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     try {
         (void)producer.dead_letters->append(letter, WhenFull::never_full);
     } catch (const Error&) {
-        return true;  // the spool has failed or is closed: the message stays, unsettled, for the
-                      // next opening
+        return;  // the spool has failed or is closed: the message stays for the next opening
     }
     if (stored) {
         const std::uint64_t ticket = commits_->add_changes(
@@ -574,7 +476,6 @@ bool Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
                       producer.dead_letters->config().name + "\" after " + attempts +
                       " failures: " + reason + (error.empty() ? "" : " (" + error + ")")});
     if (Producer* letters = find(*producer.dead_letters)) limit_dead_letters(*letters);
-    return true;
 }
 
 void Engine::limit_dead_letters(Producer& producer) {
@@ -610,6 +511,8 @@ void Engine::store_mark(Producer& producer) {
 void Engine::tick_producers() {
     for (const auto& [stream, producer] : producers_) {
         if (now_ >= producer->group.next_deadline()) producer->group.tick(now_, wall_now_);
+        for (const delivery::Facts::Dead& dead : std::exchange(producer->unburied, {}))
+            bury(*producer, dead);
         store_facts(*producer);
         for (const delivery::Group::Recall& recall : producer->group.take_recalls(now_)) {
             const Producer::Binding& binding = producer->consumers.at(recall.consumer);

@@ -5,11 +5,11 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/run_set.hpp"
 #include "peer/engine.hpp"
 
 namespace peermq::detail {
@@ -40,6 +40,7 @@ struct Outgoing {
     std::uint32_t want = 0;  ///< their handle in WANT
     std::uint32_t grant_messages = 0;
     std::vector<wire::HeldRun> held;  ///< gathered until HELD says done
+    base::RunSet foreign;             ///< what HELD named and is not ours under these numbers
 };
 
 /// Our consumption of one of their streams, over one link.
@@ -100,16 +101,19 @@ struct Producer {
     struct Binding {
         Session* session = nullptr;
         std::uint32_t handle = 0;  ///< valid on session->link
+        bool told_ready = false;
     };
     std::map<delivery::ConsumerId, Binding> consumers;
     std::deque<std::shared_ptr<const Chunk>> read_back;  ///< recently read from the spool
-    std::set<base::Seq> dying;                           ///< on their way to the dead letters
     bool active = false;
     bool announced_ready = false;
+    std::uint64_t activity = 0;                     ///< of the group, as told to the consumers
+    std::vector<delivery::Facts::Dead> unburied{};  ///< could not be read yet
     base::Time idle_since = base::kNever;
     base::Seq mark_asked = 0;
     std::uint64_t dead = 0;
     std::uint64_t dropped = 0;
+    std::uint64_t refused = 0;  ///< settlements that the group did not see
 };
 
 /// One of our pulls.

@@ -53,6 +53,7 @@ public:
     [[nodiscard]] CommitResult sync() override;
     [[nodiscard]] std::string failure() const override;
     [[nodiscard]] ReadResult read(StreamIndex stream, Seq first, std::size_t bytes_max) override;
+    [[nodiscard]] std::optional<StoredRun> stored_from(StreamIndex stream, Seq seq) const override;
     bool maintain() override;
     [[nodiscard]] bool maintenance_due() override;
     [[nodiscard]] SpoolStats stats() const override;

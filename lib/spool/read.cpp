@@ -88,6 +88,15 @@ ReadResult LogSpool::read(StreamIndex index, Seq first, std::size_t bytes_max) {
     return result;
 }
 
+std::optional<Spool::StoredRun> LogSpool::stored_from(StreamIndex stream, Seq seq) const {
+    const std::lock_guard lock(mutex_);
+    const Seq first = catalog_.next_stored(stream, seq);
+    if (first == 0) return std::nullopt;
+    const std::optional<Catalog::Place> place = catalog_.find(stream, first);
+    if (!place) return std::nullopt;
+    return StoredRun{place->run, place->extent->epoch};
+}
+
 /// What to say where no segment has the record: lost when it should be there.
 ReadResult LogSpool::nothing_at(const StreamData& stream, Seq first) const {
     ReadResult result;

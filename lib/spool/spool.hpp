@@ -204,6 +204,15 @@ public:
     /// Verified records from `first` on, up to `bytes_max` (at least one record), of one epoch.
     [[nodiscard]] virtual ReadResult read(StreamIndex stream, Seq first, std::size_t bytes_max) = 0;
 
+    struct StoredRun {
+        Run run;
+        base::Epoch epoch;
+    };
+    /// The first records at or after `seq` that are in a file, as far as they are consecutive and
+    /// of one epoch; nothing is read for it.
+    [[nodiscard]] virtual std::optional<StoredRun> stored_from(StreamIndex stream,
+                                                               Seq seq) const = 0;
+
     /// One step of upkeep: prepares the next segment, retires finished ones, carries survivors of
     /// mostly finished ones forward, checks free space. True when there is more to do now.
     virtual bool maintain() = 0;

@@ -36,8 +36,12 @@ INSTANTIATE_TEST_SUITE_P(
         Found{1887, "VALID overtook a batch that waited for room: unflagged, inside another's key"},
         Found{2075, "VALID overtook a batch that waited for room: delivered after its end"},
         Found{2319, "a batch for the window of an earlier link, with three producers"},
+        Found{4208, "a read error kept a rejected message from the dead letters for ever"},
+        Found{6126, "two producers with one consumer each, who both had their one slot elsewhere"},
+        Found{6845, "HELD of a run with a settled message of an earlier epoch: taken for foreign"},
         Found{13044,
-              "of two holders from before a restart the one with the older lease came first"}),
+              "of two holders from before a restart the one with the older lease came first"},
+        Found{13612, "HELD while the disk did not answer: taken for foreign"}),
     [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
 }  // namespace

@@ -51,6 +51,10 @@ public:
                                          std::size_t bytes_max) override {
         return inner_->read(stream, first, bytes_max);
     }
+    [[nodiscard]] std::optional<StoredRun> stored_from(spool::StreamIndex stream,
+                                                       base::Seq seq) const override {
+        return inner_->stored_from(stream, seq);
+    }
     bool maintain() override { return inner_->maintain(); }
     [[nodiscard]] bool maintenance_due() override { return inner_->maintenance_due(); }
     [[nodiscard]] spool::SpoolStats stats() const override { return inner_->stats(); }

@@ -280,6 +280,29 @@ TEST(GroupHandOut, LetsOnlyTheFirstConsumersServeUnderMaxConsumers) {
     EXPECT_EQ(rig.group.stats().standby, 1U);
 }
 
+TEST(GroupHandOut, TellsWhoServesUnderMaxConsumersAndWhenThatChanges) {
+    GroupOptions options;
+    options.max_consumers = 1;
+    Rig rig(options);
+    EXPECT_FALSE(rig.group.active(1));
+    rig.consumer(1);
+    rig.consumer(2);
+    EXPECT_TRUE(rig.group.active(1));
+    EXPECT_FALSE(rig.group.active(2));
+    const std::uint64_t before = rig.group.activity();
+    rig.group.suspect_consumer(1, rig.now);
+    EXPECT_TRUE(rig.group.active(1)) << "it may come back";
+    rig.pass(2s);
+    EXPECT_FALSE(rig.group.active(1));
+    EXPECT_TRUE(rig.group.active(2));
+    EXPECT_NE(rig.group.activity(), before);
+    options.max_consumers = 0;
+    rig.group.configure(options);
+    rig.group.resume_consumer(1, rig.now);
+    EXPECT_TRUE(rig.group.active(1));
+    EXPECT_TRUE(rig.group.active(2));
+}
+
 TEST(GroupMark, HoldsFreshMessagesUntilTheMarkIsStored) {
     Rig rig(durable());
     rig.group.append(10);

@@ -265,6 +265,21 @@ TEST(GroupSettle, SendsRejectedMessagesToTheDeadLetters) {
     EXPECT_EQ(rig.group.stats().dead, 1U);
 }
 
+TEST(GroupSettle, CountsADyingMessageThatCannotBeReadAsLost) {
+    Rig rig;
+    rig.consumer(1);
+    rig.group.append(2);
+    rig.settle(1, SettleKind::reject, {1, 1}, rig.give_one().lease);
+    rig.group.lose({1, 2});
+    EXPECT_FALSE(rig.group.settled(1)) << "its letter may be on its way to the disk";
+    rig.group.dead_lost(1);
+    EXPECT_TRUE(rig.group.settled(1));
+    rig.group.dead_lost(2);
+    EXPECT_FALSE(rig.group.settled(2)) << "it is leased, not dying";
+    EXPECT_EQ(rig.group.stats().lost, 1U);
+    rig.group.check_invariants();
+}
+
 TEST(GroupSettle, LetsAMessageDieAtMaxAttempts) {
     GroupOptions options;
     options.max_attempts = 3;

@@ -1,3 +1,5 @@
+#include <cerrno>
+
 #include "spool_fixture.hpp"
 
 namespace peermq::spool::test {
@@ -58,6 +60,25 @@ TEST(Spool, KeepsIdentityAndRaisesTheEpochAtEachOpening) {
     EXPECT_EQ(bench.spool->epoch().counter, first.counter + 1);
     EXPECT_NE(bench.spool->epoch().nonce, first.nonce);
     EXPECT_FALSE(bench.spool->recovery().created);
+}
+
+TEST(Spool, TellsTheEpochOfWhatIsStoredWithoutReadingIt) {
+    Bench bench;
+    const base::Epoch first = bench.open().epoch();
+    bench.commit({1, 20});
+    bench.close();
+    bench.open();
+    bench.commit({21, 30});
+    bench.files.fail_call(peermq::test::Operation::read, 1, EIO, true);
+    const auto old = bench.spool->stored_from(bench.queue, 7);
+    ASSERT_TRUE(old);
+    EXPECT_EQ(old->run, (base::Run{7, 20}));
+    EXPECT_EQ(old->epoch, first);
+    const auto fresh = bench.spool->stored_from(bench.queue, 21);
+    ASSERT_TRUE(fresh);
+    EXPECT_EQ(fresh->run, (base::Run{21, 30}));
+    EXPECT_EQ(fresh->epoch, bench.spool->epoch());
+    EXPECT_FALSE(bench.spool->stored_from(bench.queue, 31));
 }
 
 TEST(Spool, RecoversDeliveryState) {
