@@ -209,6 +209,7 @@ Checker::Message& Checker::name_message(const Event& event) {
     if (added) {
         message.hash = event.hash;
         message.key = event.key;
+        message.excused = damaged_.contains(name);
     }
     const auto intent = stream.intents.find(event.hash);
     if (intent == stream.intents.end()) {

@@ -172,7 +172,11 @@ void Checker::on_dead(const Event& event) {
 void Checker::on_range(const Event& event) {
     const base::Seq last = std::max(event.seq, event.last);
     const auto visit = [&](const Name& name) {
-        if (Message* message = find(name)) apply_to(event, name, *message);
+        if (Message* message = find(name)) {
+            apply_to(event, name, *message);
+        } else if (event.kind == EventKind::damaged && event.epoch != 0) {
+            damaged_.insert(name);
+        }
     };
     for (const auto& [epoch, ignored] : streams_[event.stream].durable_max) {
         if (event.epoch != 0 && event.epoch != epoch) continue;

@@ -101,6 +101,8 @@ std::vector<Case> bad_cases() {
         {"settled after a nack only", 1, send(1) + take(1, 1) + kNack + "settled 1"},
         {"a durable message lost with the producer", 1, send(1) + "crash;opened epoch=2;drained"},
         {"lost beside reported damage", 1, send(1) + send(2) + "damaged 1;drained"},
+        {"lost in another epoch than the reported damage", 1,
+         "opened;damaged 1;crash;opened epoch=2;" + send(1, "epoch=2") + "drained"},
 
         {"never sent", 2, take(7, 1)},
         {"bytes altered", 2, send(1) + take(1, 1, "hash=99")},
@@ -235,6 +237,11 @@ std::vector<Case> good_cases() {
         {"purged in a range", 0, send(1) + send(2) + send(3) + "purged 1 last=3;drained"},
         {"damage reported", 0, send(1) + send(2) + work(2, 1) + "damaged 1;drained"},
         {"damage in a range of unknown epoch", 0, send(3) + "damaged 1 last=9 epoch=0;drained"},
+        {"damage reported before it is delivered", 0,
+         "opened;intend 1;damaged 1;crash;opened epoch=2;intend hash=8;durable 1 epoch=2 hash=8;"
+         "deliver 1 epoch=2 by=1 hash=8;" +
+             take(1, 2) + "ack 1 epoch=2 by=1;settled 1 epoch=0;accepted 1 epoch=2 by=1;" +
+             "ack 1 by=2;refused 1 by=2;drained"},
         {"damage reported, yet delivered", 0,
          send(1) + take(1, 1) + "damaged 1;" + ack(1, 1) + "drained"},
         {"still in the spool", 0, send(1) + "remains 1;drained"},
