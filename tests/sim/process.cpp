@@ -222,9 +222,8 @@ void Process::record_end(bool power) {
 void Process::start(Pull& pull) {
     const std::size_t handlers = closing_ ? 0 : pull.plan->handlers;
     while (pull.running.size() < handlers) {
-        const std::optional<delivery::Item> item = pull.stream->receive(Duration::zero());
-        if (!item) return;
-        deliver(pull, *item);
+        if (!pull.stream->receive(pull.item, Duration::zero())) return;
+        deliver(pull, pull.item);
     }
 }
 

@@ -139,6 +139,7 @@ private:
     struct Pull {
         const PullPlan* plan = nullptr;
         std::shared_ptr<detail::InStream> stream;
+        delivery::Item item;  ///< the last one taken: it keeps hold of its batch
         std::vector<Work> running;
         std::vector<Work> asked;  ///< settled, outcome not known
     };
