@@ -182,7 +182,8 @@ private:
     std::vector<Violation> violations_;
     std::uint64_t violation_count_ = 0;
     std::unordered_map<Name, Message, NameHash> messages_;
-    std::set<Name> damaged_;  ///< reported before anything else was known of them
+    std::set<Name>
+        damaged_;  ///< reported one by one, perhaps before anything else is known of them
     std::map<StreamNumber, Stream> streams_;
     std::map<ActorId, Actor> actors_;
     std::map<ActorId, Producer> producers_;

@@ -70,8 +70,10 @@ void Checker::add_hold(const Event& event, Message& message) {
 
     Actor& actor = actors_[event.actor];
     actor.asked.erase(name);
-    const bool added = actor.held.try_emplace(name, Held{event.key, false}).second;
-    if (added && event.key != 0) ++streams_[event.stream].keys[event.key].holders[event.actor];
+    // The producer has forgotten what is lost, and does not guard its key.
+    const bool added = actor.held.try_emplace(name, Held{event.key, message.excused}).second;
+    if (added && event.key != 0 && !message.excused)
+        ++streams_[event.stream].keys[event.key].holders[event.actor];
     if (actor.held.size() > actor.credit) {
         violate(8, "consumer " + std::to_string(event.actor) + " holds " +
                        std::to_string(actor.held.size()) + " messages with a credit of " +
@@ -171,12 +173,11 @@ void Checker::on_dead(const Event& event) {
 
 void Checker::on_range(const Event& event) {
     const base::Seq last = std::max(event.seq, event.last);
+    if (event.kind == EventKind::damaged && event.epoch != 0 && last == event.seq) {
+        damaged_.insert(name_of(event));
+    }
     const auto visit = [&](const Name& name) {
-        if (Message* message = find(name)) {
-            apply_to(event, name, *message);
-        } else if (event.kind == EventKind::damaged && event.epoch != 0) {
-            damaged_.insert(name);
-        }
+        if (Message* message = find(name)) apply_to(event, name, *message);
     };
     for (const auto& [epoch, ignored] : streams_[event.stream].durable_max) {
         if (event.epoch != 0 && event.epoch != epoch) continue;
@@ -203,6 +204,11 @@ void Checker::apply_to(const Event& event, const Name& name, Message& message) {
         case EventKind::damaged:
             ++stats_.damaged;
             message.excused = true;
+            for (const Hold& hold : message.holds) {
+                auto& holdings = actors_[hold.actor].held;
+                const auto held = holdings.find(name);
+                if (held != holdings.end()) free_key(hold.actor, name, held->second);
+            }
             break;
         case EventKind::reclaimed:
             if (!message.finished && !message.excused) {

@@ -237,6 +237,11 @@ std::vector<Case> good_cases() {
         {"purged in a range", 0, send(1) + send(2) + send(3) + "purged 1 last=3;drained"},
         {"damage reported", 0, send(1) + send(2) + work(2, 1) + "damaged 1;drained"},
         {"damage in a range of unknown epoch", 0, send(3) + "damaged 1 last=9 epoch=0;drained"},
+        {"nobody guards the key of a lost message", 0,
+         "opened;" + send(2, "key=9") + take(2, 1, "key=9") + "damaged 2;crash;opened epoch=2;" +
+             send(3, "key=9 epoch=2") +
+             "deliver 3 epoch=2 by=2 key=9;ack 3 epoch=2 by=2;accepted 3 epoch=2 by=2;"
+             "ack 2 by=1;refused 2 by=1;drained"},
         {"damage reported before it is delivered", 0,
          "opened;intend 1;damaged 1;crash;opened epoch=2;intend hash=8;durable 1 epoch=2 hash=8;"
          "deliver 1 epoch=2 by=1 hash=8;" +
