@@ -22,16 +22,20 @@ constexpr std::size_t kQuotedBytesMax = 300;
     refuse(ErrorCode::invalid_argument, text, why);
 }
 
-bool is_v6(const std::string& host) {
-    in6_addr address{};
-    return inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &address) == 1;
-}
-
 bool is_name(std::string_view host) {
     return std::all_of(host.begin(), host.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '.' || c == '-' || c == '_';
     });
+}
+
+/// With a zone, as in fe80::1%eth0, or without.
+bool is_v6(const std::string& host) {
+    in6_addr address{};
+    const std::size_t zone = host.find('%');
+    if (inet_pton(AF_INET6, host.substr(0, zone).c_str(), &address) != 1) return false;
+    return zone == std::string::npos ||
+           (zone + 1 < host.size() && is_name(std::string_view(host).substr(zone + 1)));
 }
 
 std::uint16_t parse_port(std::string_view text, std::string_view port, bool to_bind) {
@@ -81,13 +85,14 @@ void parse_ipc(Endpoint& endpoint, std::string_view text, std::string_view rest,
         refuse(text, "the path has " + std::to_string(rest.size()) + " bytes, the system allows " +
                          std::to_string(kIpcPathBytesMax) + ": choose a shorter directory");
     }
-    if (rest.find('\0') != std::string_view::npos) refuse(text, "the path has a zero byte");
     endpoint.path = rest;
 }
 
 }  // namespace
 
 Endpoint Endpoint::parse(std::string_view text, bool to_bind) {
+    // libzmq takes endpoints as C strings and would leave out the rest.
+    if (text.find('\0') != std::string_view::npos) refuse(text, "there is a zero byte in it");
     const std::size_t mark = text.find("://");
     if (mark == std::string_view::npos) {
         refuse(text, "expected tcp://host:port, ipc:///path or inproc://name");

@@ -44,10 +44,35 @@ TEST(Endpoint, WritesWhatItHasRead) {
 }
 
 TEST(Endpoint, RefusesWhatIsMalformed) {
-    for (const char* text : {"", "7000", "tcp:/a:1", "tcp://", "tcp://a", "tcp://:7000",
-                             "tcp://a:", "tcp://a:65536", "tcp://a:-1", "tcp://a:7x", "tcp://a b:1",
-                             "tcp://::1:7000", "tcp://[::1:7000", "tcp://[a]:1", "tcp://a;b:1",
-                             "tcp://a:99999999999999999999", "ipc://", "ipc://@", "inproc://"}) {
+    for (const char* text : {"",
+                             "7000",
+                             "tcp:/a:1",
+                             "tcp://",
+                             "tcp://a",
+                             "tcp://:7000",
+                             "tcp://a:",
+                             "tcp://a:65536",
+                             "tcp://a:-1",
+                             "tcp://a:7x",
+                             "tcp://a b:1",
+                             "tcp://::1:7000",
+                             "tcp://[::1:7000",
+                             "tcp://[a]:1",
+                             "tcp://[fe80::1%]:1",
+                             "tcp://[fe80::1% x]:1",
+                             "tcp://a;b:1",
+                             "tcp://a:99999999999999999999",
+                             "ipc://",
+                             "ipc://@",
+                             "inproc://"}) {
+        EXPECT_EQ(ErrorCode::invalid_argument, code_of(text, true)) << text;
+    }
+}
+
+TEST(Endpoint, RefusesWhatLibzmqWouldCutOff) {
+    using namespace std::string_view_literals;
+    for (const std::string_view text :
+         {"tcp://a\0b:1"sv, "tcp://[::1\0]:1"sv, "inproc://a\0b"sv, "ipc:///a\0b"sv}) {
         EXPECT_EQ(ErrorCode::invalid_argument, code_of(text, true)) << text;
     }
 }
