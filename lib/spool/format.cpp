@@ -40,14 +40,13 @@ BlockState check_frame(base::ByteSpan bytes, std::uint64_t magic, std::size_t by
     if (bytes.size() < bytes_min || base::load<std::uint64_t>(bytes.data()) != magic) {
         return all_zero(bytes) ? BlockState::zero : BlockState::bad;
     }
-    const auto version = base::load<std::uint32_t>(bytes.data() + 8);
     length = base::load<std::uint32_t>(bytes.data() + 12);
     if (length < bytes_min || length > bytes.size() || length % 8 != 0) return BlockState::bad;
     if (checksum(bytes.first(length - 8), kNoSeed) !=
         base::load<std::uint64_t>(bytes.data() + length - 8)) {
         return BlockState::bad;
     }
-    return version == kFormatVersion ? BlockState::ok : BlockState::newer;
+    return block_version(bytes) == kFormatVersion ? BlockState::ok : BlockState::newer;
 }
 
 void append_checksum(std::vector<std::byte>& bytes, std::uint64_t seed) {
@@ -216,7 +215,7 @@ std::optional<std::vector<PartEntry>> decode_parts(const BatchHead& head, base::
         part.bytes = in.number<std::uint64_t>();
         (void)in.number<std::uint64_t>();
         const bool seqs_fit = part.first > 0 && part.count > 0 &&
-                              part.first <= std::numeric_limits<Seq>::max() - part.count;
+                              part.first <= base::kSeqMax - part.count;
         if (!seqs_fit || part.bytes > left || part.bytes % 8 != 0) return std::nullopt;
         left -= part.bytes;
         parts.push_back(part);
@@ -332,7 +331,7 @@ std::optional<std::vector<ExtentEntry>> decode_extents(ByteReader& in, std::uint
         for (Run& run : extent.runs) {
             run.first = in.number<Seq>();
             run.last = in.number<Seq>();
-            if (run.first == 0 || run.empty()) return std::nullopt;
+            if (run.first == 0 || run.empty() || run.last > base::kSeqMax) return std::nullopt;
             records += run.count();
         }
         if (records != extent.records) return std::nullopt;

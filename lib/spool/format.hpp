@@ -39,6 +39,11 @@ struct SegmentHeader {
 
 enum class BlockState { ok, zero, bad, newer };
 
+/// The format version in a manifest or segment header, also a newer one.
+[[nodiscard]] inline std::uint32_t block_version(base::ByteSpan bytes) noexcept {
+    return base::load<std::uint32_t>(bytes.data() + 8);
+}
+
 [[nodiscard]] std::vector<std::byte> encode_segment_header(const SegmentHeader& header);
 /// `bytes` holds at least kSegmentHeaderBytes.
 [[nodiscard]] BlockState decode_segment_header(base::ByteSpan bytes, SegmentHeader& out);

@@ -23,10 +23,12 @@ struct Candidate {
     std::shared_ptr<Segment> segment;
 };
 
-[[noreturn]] void newer_version(const std::string& path) {
+[[noreturn]] void newer_version(const std::string& path, base::ByteSpan block) {
     throw Error(ErrorCode::version_mismatch,
-                path + " was written by a newer version of peermq (this one reads format " +
-                    std::to_string(kFormatVersion) + "); open it with that version");
+                path + " has format " + std::to_string(block_version(block)) +
+                    ", which a newer version of peermq writes; this one reads format " +
+                    std::to_string(kFormatVersion) +
+                    ". Nothing was changed: open the spool with the newer version");
 }
 
 /// False when the file is too short. A disk that does not answer is no damage: it throws.
@@ -120,7 +122,7 @@ private:
             if (!read_block(*segment.file, bytes, at, files_.path(name))) continue;
             SegmentHeader header;
             const BlockState state = decode_segment_header(bytes, header);
-            if (state == BlockState::newer) newer_version(files_.path(name));
+            if (state == BlockState::newer) newer_version(files_.path(name), bytes);
             if (state != BlockState::ok) continue;
             segment.header = header;
             candidate.header_ok = true;
@@ -295,7 +297,7 @@ std::optional<Manifest> load_manifest(Files& files, bool& damaged) {
     if (!read_block(*file, bytes, 0, files.path(kManifestName))) return std::nullopt;
     Manifest manifest;
     const BlockState state = decode_manifest(bytes, manifest);
-    if (state == BlockState::newer) newer_version(files.path(kManifestName));
+    if (state == BlockState::newer) newer_version(files.path(kManifestName), bytes);
     if (state != BlockState::ok) return std::nullopt;
     damaged = false;
     return manifest;

@@ -382,7 +382,7 @@ private:
             const std::vector<Run> absent = stored[stream.info.index].gaps({1, stream.end});
             for (auto& [index, group] : stream.groups) {
                 group.mark = stream.end;
-                for (const Run run : absent) group.settled.add(run);
+                for (const Run run : absent) group.settle(run);
             }
         });
     }

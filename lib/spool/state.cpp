@@ -71,7 +71,7 @@ bool decode_runs(ByteReader& in, std::size_t count, std::vector<Run>& runs) {
     runs.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
         const Run run{in.number<Seq>(), in.number<Seq>()};
-        if (run.first == 0 || run.empty() || run.last == ~Seq{0}) return false;
+        if (run.first == 0 || run.empty() || run.last > base::kSeqMax) return false;
         runs.push_back(run);
     }
     return true;
@@ -85,6 +85,7 @@ bool decode_stream(ByteReader& in, StateEntry& entry) {
     const auto length = in.number<std::uint32_t>();
     entry.info.kind = static_cast<StreamKind>(kind);
     if (kind < 1 || kind > 4 || length > limits::kStreamNameBytesMax) return false;
+    if (entry.end > base::kSeqMax) return false;
     entry.info.name = base::as_text(in.bytes(length));
     return entry.stream <= limits::kStreamsPerSpoolMax;
 }
@@ -97,6 +98,7 @@ bool decode_retry(ByteReader& in, StateEntry& entry) {
     const auto length = in.number<std::uint32_t>();
     entry.retry.due = base::WallTime(base::Duration(in.number<base::Duration::rep>()));
     if (length > limits::kReasonBytesMax) return false;
+    if (entry.retry.seq == 0 || entry.retry.seq > base::kSeqMax) return false;
     entry.retry.last_error = base::as_text(in.bytes(length));
     return true;
 }
@@ -170,7 +172,7 @@ std::optional<StateEntry> next_state_entry(base::ByteSpan& bytes) {
         case StateKind::settled: good = decode_runs(in, 1, entry.runs); break;
         case StateKind::mark:
             entry.mark = in.number<Seq>();
-            good = true;
+            good = entry.mark <= base::kSeqMax;
             break;
         case StateKind::retry: good = decode_retry(in, entry); break;
         case StateKind::runs: good = decode_runs(in, in.left() / 16, entry.runs); break;
@@ -180,6 +182,12 @@ std::optional<StateEntry> next_state_entry(base::ByteSpan& bytes) {
     if (!good || in.failed()) return std::nullopt;
     bytes = bytes.subspan(length);
     return entry;
+}
+
+void GroupData::settle(Run run) {
+    settled.add(run);
+    if (retries.empty()) return;
+    retries.erase(retries.lower_bound(run.first), retries.upper_bound(run.last));
 }
 
 // --- DeliveryState
@@ -232,9 +240,10 @@ bool DeliveryState::apply(const StateEntry& entry) {
         case StateKind::settled:
         case StateKind::runs:
             for (const Run run : entry.runs) {
-                group.settled.add(run);
-                group.retries.erase(group.retries.lower_bound(run.first),
-                                    group.retries.upper_bound(run.last));
+                group.settle(run);
+                // Used, even if damage has taken the records and all else that says so: a new
+                // message under this seq would count as settled.
+                stream->end = std::max(stream->end, run.last);
             }
             break;
         case StateKind::mark: group.mark = std::max(group.mark, entry.mark); break;
@@ -254,13 +263,7 @@ void DeliveryState::apply(const StateChange& change) {
     PEERMQ_ASSERT(stream != nullptr);
     GroupData& group = stream->groups[change.group];
     switch (change.kind) {
-        case StateChange::Kind::settled:
-            group.settled.add(change.run);
-            if (!group.retries.empty()) {
-                group.retries.erase(group.retries.lower_bound(change.run.first),
-                                    group.retries.upper_bound(change.run.last));
-            }
-            break;
+        case StateChange::Kind::settled: group.settle(change.run); break;
         case StateChange::Kind::mark: group.mark = std::max(group.mark, change.mark); break;
         case StateChange::Kind::retry:
             if (!group.settled.contains(change.retry.seq)) {

@@ -75,7 +75,9 @@ bool visit_state(base::ByteSpan bytes, Visit&& visit) {
 struct GroupData {
     base::RunSet settled;
     Seq mark = 0;
-    std::map<Seq, RetryRecord> retries;
+    std::map<Seq, RetryRecord> retries;  ///< of unsettled messages
+
+    void settle(Run run);
 };
 
 struct StreamData {

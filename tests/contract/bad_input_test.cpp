@@ -3,10 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "contract/fixture.hpp"
+#include "spool/format.hpp"
 
 namespace peermq::test {
 namespace {
@@ -128,6 +131,10 @@ protected:
     std::string open_fails(ErrorCode code, const std::string& path) {
         return text_of_error(code, [&] { Peer peer({.spool = path}); });
     }
+    static std::string read_file(const std::string& path) {
+        std::ifstream in(path, std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
     TemporaryDirectory directory;
 };
 
@@ -137,6 +144,25 @@ TEST_F(BadSpool, InUseNamesThePid) {
     const std::string said = open_fails(ErrorCode::locked, directory / "spool");
     EXPECT_NE(std::string::npos, said.find(std::to_string(::getpid()))) << said;
     EXPECT_EQ(1u, push.send({.body = "still works"}).sequence());
+}
+
+TEST_F(BadSpool, OfANewerVersionSaysWhichAndWhatToDo) {
+    { Peer first({.spool = directory / "spool"}); }
+    const std::string path = directory / "spool/MANIFEST";
+    std::string manifest = read_file(path);
+    std::vector<std::byte> bytes(manifest.size());
+    std::memcpy(bytes.data(), manifest.data(), manifest.size());
+    const std::size_t covered = bytes.size() - 8;
+    base::store(bytes.data() + 8, spool::kFormatVersion + 6);
+    base::store(bytes.data() + covered, spool::checksum(base::ByteSpan(bytes).first(covered), 0));
+    manifest = base::as_text(bytes);
+    std::ofstream(path, std::ios::binary) << manifest;
+
+    const std::string said = open_fails(ErrorCode::version_mismatch, directory / "spool");
+    EXPECT_NE(std::string::npos, said.find(path)) << said;
+    EXPECT_NE(std::string::npos, said.find("format 7")) << said;
+    EXPECT_NE(std::string::npos, said.find("open the spool with the newer version")) << said;
+    EXPECT_EQ(manifest, read_file(path));
 }
 
 TEST_F(BadSpool, AFileIsNoDirectory) {

@@ -32,6 +32,9 @@ void put(Bench& bench, Ledger& ledger, Seq count, std::size_t body_bytes = 300) 
 }
 
 void done(Bench& bench, Ledger& ledger, base::Run run) {
+    // Nobody settles what was refused for want of space: its seqs are still to be used.
+    run.last = std::min(run.last, ledger.attempted);
+    if (run.empty()) return;
     ledger.settling.add(run);
     if (bench.settle(run) != CommitResult::ok) return;
     if (bench.spool->sync() == CommitResult::ok) ledger.settled.add(run);

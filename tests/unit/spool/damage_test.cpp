@@ -247,6 +247,28 @@ TEST(SpoolDamage, NamesAMissingSegment) {
     EXPECT_EQ(got.seqs.size() + got.lost.size() + 3, sample.end);
 }
 
+TEST(SpoolDamage, NeverReusesTheSeqsOfALostBatchThatWasSettled) {
+    Bench bench;
+    bench.open();
+    bench.commit({1, 10});
+    const std::uint64_t lost_at = inspect(bench.files, kPath).segments.at(0).used_bytes;
+    bench.commit({11, 20});
+    const std::uint64_t lost_end = inspect(bench.files, kPath).segments.at(0).used_bytes;
+    ASSERT_EQ(bench.settle_durably({11, 20}), CommitResult::ok);
+    bench.crash(CrashPolicy::keep_all());
+    const std::string path = kPath + "/seg-0000000000000001";
+    auto bytes = bench.files.contents(path);
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(lost_at),
+              bytes.begin() + static_cast<std::ptrdiff_t>(lost_end), std::byte{0xa5});
+    bench.files.set_contents(path, bytes);
+
+    bench.open();
+    EXPECT_TRUE(has(bench.reports, Damage::Kind::corrupt_records));
+    // A message under seq 11 would count as settled after the next opening.
+    EXPECT_EQ(bench.end_of(), 20u);
+    EXPECT_EQ(bench.read_all(20).seqs, seqs(1, 10));
+}
+
 TEST(SpoolDamage, NamesADuplicateSegment) {
     Sample sample = make_sample(true);
     sample.files.set_contents(kPath + "/seg-0000000000000007",
