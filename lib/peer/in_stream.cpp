@@ -72,18 +72,17 @@ bool InStream::settle(delivery::SourceId source, base::Seq seq, delivery::Settle
 
 delivery::Outcome InStream::outcome(delivery::SourceId source, base::Seq seq) {
     const std::lock_guard lock(mutex_);
-    return inbox_.outcome(source, seq);
+    const delivery::Outcome now = inbox_.outcome(source, seq);
+    // Whoever could still ask is gone.
+    return closed_ && now == delivery::Outcome::pending ? delivery::Outcome::unknown : now;
 }
 
 delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq seq,
                                          base::Time deadline) {
     check_process(process_generation_);
-    {
-        const std::lock_guard lock(mutex_);
-        if (closed_) return inbox_.outcome(source, seq);  // the peer that could ask is gone
-    }
-    host_.flush_wanted(*this, true);
     const auto decided = [&] { return outcome(source, seq) != delivery::Outcome::pending; };
+    if (decided()) return outcome(source, seq);
+    host_.flush_wanted(*this, true);
     while (!decided() && clock_.now() < deadline) {
         if (host_.drive(decided, deadline)) continue;
         std::unique_lock lock(mutex_);

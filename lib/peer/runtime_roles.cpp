@@ -127,7 +127,7 @@ bool Runtime::drive(const std::function<bool()>& done, base::Time deadline) {
         bool more = false;
         {
             const std::lock_guard role(role_);
-            more = step();
+            if (!stopping_) more = step();  // else the sockets may be gone
         }
         if (stopping_ || done() || clock_.now() >= deadline) break;
         if (!more) wait_for_sockets(deadline);

@@ -234,6 +234,25 @@ TEST_P(LateSettlement, IsRefusedAndReported) {
     EXPECT_EQ(1u, push.stats().acked);
 }
 
+/// Without a fault of any link: the worker itself is too slow for what it has promised.
+TEST_P(LateSettlement, OfAWorkerThatNoLongerRenewsGoesElsewhereFlagged) {
+    Push push = world.push("jobs", {.lease = 6s});  // the shortest there is
+    Pull slow_pull = world.worker().pull("jobs", {.max_processing = 1s});
+    const auto handed_out = std::chrono::steady_clock::now();
+    push.send({.body = "x"});
+    Delivery late = next(slow_pull);
+    EXPECT_FALSE(late.redelivered());
+
+    Pull quick_pull = world.worker().pull("jobs");
+    Delivery taken = next(quick_pull);
+    EXPECT_GE(std::chrono::steady_clock::now() - handed_out, 6s);
+    EXPECT_EQ("x", taken.text());
+    EXPECT_TRUE(taken.redelivered());
+    EXPECT_EQ(SettlementState::accepted, taken.ack().wait(kLong));
+    EXPECT_EQ(SettlementState::refused, late.ack().wait(kLong));
+    EXPECT_EQ(1u, push.stats().acked);
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, LateSettlement,
                          ::testing::Values(Durability::memory, Durability::disk), level_name);
 
