@@ -23,7 +23,8 @@ enum class SettlementState {
     pending,   ///< on its way, or not yet stored by the producer
     accepted,  ///< stored by the producer as its queue's durability asks
     refused,   ///< stale: the message went to another consumer, or was settled, in the meantime
-    unknown,   ///< the producer is gone and cannot be asked, or the own peer closed before it said
+    unknown,   ///< the producer was killed just then and found the message settled, or cannot be
+               ///< asked: it is gone, or this peer is closed
 };
 
 /// The fate of an ack or its kin. May be dropped; then only stats and on_refused tell.

@@ -102,7 +102,12 @@ struct SettleEntry {
     std::string reason;
 };
 
-enum class RefuseReason : std::uint8_t { newer_lease, settled, unknown };
+enum class RefuseReason : std::uint8_t {
+    newer_lease,
+    settled,
+    unknown,
+    settled_before_start,  ///< of the producer: perhaps by this very settlement, sent before
+};
 struct RefusedRun {
     Run run;
     RefuseReason reason{};

@@ -157,6 +157,7 @@ private:
     void nack(SpanIt it, const SettleEntry& entry);
     [[nodiscard]] Duration back_off(std::uint32_t nacks);
     void refuse(std::vector<RefusedRun>& refused, Run run, RefuseReason reason);
+    void refuse_settled(Run run, LeaseId lease, std::vector<RefusedRun>& refused);
 
     // group_consumer.cpp
     void lapse(Consumer& consumer, Time now);
@@ -215,6 +216,7 @@ private:
     Seq cursor_ = 0;      ///< every seq up to here is in a span or settled
     Seq floor_ = 0;       ///< every seq up to here is settled
     base::RunSet above_;  ///< settled seqs above the floor, never touching it
+    base::RunSet settled_at_start_;
     SpanTable spans_;
     std::unordered_map<Seq, Message> messages_;
     KeyChains keys_;

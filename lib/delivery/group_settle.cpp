@@ -58,10 +58,22 @@ void Group::Impl::settle_outside(const Consumer& consumer, Run run, LeaseId leas
     // Settled by being handed out: what is said of it afterwards only frees its slots.
     if (!settled.empty() && options_.ack_required) {
         for (const Run missing : consumer.settled.missing(lease, settled)) {
-            refuse(refused, missing, RefuseReason::settled);
+            refuse_settled(missing, lease, refused);
         }
     }
     refuse(refused, {std::max(run.first, looked_at + 1), run.last}, RefuseReason::unknown);
+}
+
+/// Settlements that were stored just before the producer's process ended come again, unconfirmed as
+/// they are; who made the stored one is not known any more, so they are no cause for alarm.
+void Group::Impl::refuse_settled(Run run, LeaseId lease, std::vector<RefusedRun>& refused) {
+    if (lease.epoch >= epoch_) return refuse(refused, run, RefuseReason::settled);
+    for (const Run part : settled_at_start_.intersection(run)) {
+        refused.push_back({part, RefuseReason::settled_before_start});
+    }
+    for (const Run part : settled_at_start_.gaps(run)) {
+        refuse(refused, part, RefuseReason::settled);
+    }
 }
 
 void Group::Impl::refuse(std::vector<RefusedRun>& refused, Run run, RefuseReason reason) {

@@ -22,6 +22,7 @@ void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark,
     note_time(now, wall_now);
     end_ = end;
     mark_ = mark;
+    settled_at_start_ = settled;
     above_ = std::move(settled);
     if (!above_.empty() && above_.back().last > end) above_.remove({end + 1, above_.back().last});
     if (!above_.empty() && above_.front().first <= 1) {

@@ -67,7 +67,7 @@ enum class Outcome : std::uint8_t {
     pending,   ///< not confirmed yet
     accepted,  ///< stored by the producer
     refused,   ///< stale: another consumer has or had the message
-    unknown,   ///< the producer has gone and cannot be asked
+    unknown,   ///< the producer has gone, or cannot tell after a restart
 };
 
 /// Settlements of messages that were handed over, refused as stale.

@@ -147,9 +147,16 @@ std::vector<RefusedSettlement> Settlements::confirm(std::uint64_t number,
         sent_.pop_front();
     }
     if (refused.empty()) return {};
-    base::RunSet set;
-    for (const RefusedRun& one : refused) set.add(base::bounded(one.run));
-    return mark_refused(set);
+    base::RunSet late;
+    base::RunSet unclear;
+    for (const RefusedRun& one : refused) {
+        const bool nobody_knows = one.reason == RefuseReason::settled_before_start;
+        (nobody_knows ? unclear : late).add(base::bounded(one.run));
+    }
+    for (const Settled& settled : last_confirmed_) {
+        for (const Run run : unclear.intersection(settled.entry.run)) unknown_.add(run);
+    }
+    return mark_refused(late);
 }
 
 std::vector<RefusedSettlement> Settlements::mark_refused(const base::RunSet& refused) {

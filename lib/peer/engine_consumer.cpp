@@ -26,6 +26,8 @@ delivery::RefuseReason to_delivery(wire::RefuseReason reason) {
         case wire::RefuseReason::newer_lease: return delivery::RefuseReason::newer_lease;
         case wire::RefuseReason::settled: return delivery::RefuseReason::settled;
         case wire::RefuseReason::unknown: return delivery::RefuseReason::unknown;
+        case wire::RefuseReason::settled_before_start:
+            return delivery::RefuseReason::settled_before_start;
     }
     return delivery::RefuseReason::unknown;
 }

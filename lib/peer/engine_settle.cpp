@@ -24,6 +24,8 @@ wire::RefuseReason to_wire(delivery::RefuseReason reason) {
         case delivery::RefuseReason::newer_lease: return wire::RefuseReason::newer_lease;
         case delivery::RefuseReason::settled: return wire::RefuseReason::settled;
         case delivery::RefuseReason::unknown: return wire::RefuseReason::unknown;
+        case delivery::RefuseReason::settled_before_start:
+            return wire::RefuseReason::settled_before_start;
     }
     return wire::RefuseReason::unknown;
 }

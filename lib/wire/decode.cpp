@@ -163,7 +163,7 @@ void read(Reader& reader, Confirm& confirm) {
     confirm.refused = read_list<RefusedRun>(reader, reader.count(kRefusedRunBytes), [&] {
         RefusedRun refused;
         refused.run = reader.run();
-        refused.reason = reader.enumerator(RefuseReason::unknown);
+        refused.reason = reader.enumerator(RefuseReason::settled_before_start);
         reader.reserved(7);
         return refused;
     });

@@ -264,7 +264,12 @@ struct Settle {
     friend bool operator==(const Settle&, const Settle&) = default;
 };
 
-enum class RefuseReason : std::uint8_t { newer_lease = 1, settled = 2, unknown = 3 };
+enum class RefuseReason : std::uint8_t {
+    newer_lease = 1,
+    settled = 2,
+    unknown = 3,
+    settled_before_start = 4,  ///< of this producer; whether by this consumer is not known any more
+};
 struct RefusedRun {
     base::Run run;
     RefuseReason reason{};

@@ -54,6 +54,25 @@ TEST(GroupRecover, AdoptsAnnouncedLeases) {
     EXPECT_TRUE(rig.group.settled(2));
 }
 
+TEST(GroupRecover, RaisesNoAlarmForSettlementsThatMayHaveBeenStoredJustBeforeTheEnd) {
+    Rig rig(durable());
+    rig.recover({{1, 2}}, 4, 4);
+    rig.consumer(1);
+    auto refused = rig.settle(1, SettleKind::ack, {1, 2}, kOldLease);
+    ASSERT_EQ(refused.size(), 1U);
+    EXPECT_EQ(refused[0].run, (Seqs{1, 2}));
+    EXPECT_EQ(refused[0].reason, RefuseReason::settled_before_start);
+    EXPECT_EQ(rig.group.stats().refused, 0U);
+    // What another consumer has settled since then is another matter.
+    rig.consumer(2);
+    rig.pass(2s);
+    for (const Assignment& given : rig.give()) EXPECT_TRUE(rig.ack(given).empty());
+    refused = rig.settle(1, SettleKind::ack, {3, 3}, kOldLease);
+    ASSERT_EQ(refused.size(), 1U);
+    EXPECT_EQ(refused[0].reason, RefuseReason::settled);
+    EXPECT_EQ(rig.group.stats().refused, 1U);
+}
+
 TEST(GroupRecover, AcceptsAnAckForAnUnclearMessage) {
     Rig rig;
     rig.recover({}, 2, 2);

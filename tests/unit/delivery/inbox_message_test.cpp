@@ -164,6 +164,19 @@ TEST_F(InboxMessage, RefusalsOfOneConfirmMayComeInSeveralFrames) {
     EXPECT_EQ(inbox.outcome(1, 2), Outcome::refused);
 }
 
+TEST_F(InboxMessage, DoesNotKnowWhoSettledBeforeTheProducersStart) {
+    up(1);
+    ASSERT_TRUE(arrive(1, arrival(1, 2)));
+    take();
+    ack(1, 1);
+    ack(1, 2);
+    step();
+    const std::vector<RefusedRun> refused{{{1, 1}, RefuseReason::settled_before_start}};
+    EXPECT_TRUE(inbox.confirmed(1, 1, refused).empty());
+    EXPECT_EQ(inbox.outcome(1, 1), Outcome::unknown);
+    EXPECT_EQ(inbox.outcome(1, 2), Outcome::accepted);
+}
+
 TEST_F(InboxMessage, RemembersABoundedNumberOfRefusals) {
     use_prefetch(10'000);
     up(1);

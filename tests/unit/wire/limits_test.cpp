@@ -52,7 +52,7 @@ TEST(FrameLimits, EnumeratorsOutOfRangeAreRefused) {
     const Body confirm = Confirm{1, {RefusedRun{{1, 1}, RefuseReason::settled}}};
     EXPECT_EQ(error_with<std::uint8_t>(confirm, 28, 0), DecodeError::bad_value);
     EXPECT_EQ(error_with<std::uint8_t>(confirm, 28, 3), DecodeError::none);
-    EXPECT_EQ(error_with<std::uint8_t>(confirm, 28, 4), DecodeError::bad_value);
+    EXPECT_EQ(error_with<std::uint8_t>(confirm, 28, 5), DecodeError::bad_value);
 }
 
 TEST(FrameLimits, FlagsOtherThanZeroAndOneAreRefused) {
