@@ -134,8 +134,9 @@ base::Seq Engine::catch_up(Producer& producer) {
     return end;
 }
 
-/// Of a stream in memory: asks to be told of the next record, then looks whether there is one. While
-/// records wait for room at a consumer, more of them are no news that would be worth a wake-up.
+/// Of a stream in memory: asks to be told of the next record, then looks whether there is one.
+/// While records wait for room at a consumer, more of them are no news that would be worth a
+/// wake-up.
 bool Engine::took_all(Producer& producer) {
     OutStream& stream = *producer.stream;
     if (stream.stored() || producer.group.paused()) return true;
