@@ -235,7 +235,7 @@ void Process::deliver(Pull& pull, const delivery::Item& item) {
     work.stream = batch.stream;
     work.lease = item.lease;
     Event& event = work.name;
-    event.actor = node_.actor;
+    event.actor = pull.actor;
     event.stream = recorder_.history().number_of(batch.stream);
     event.epoch = recorder_.history().number_of(item.epoch);
     event.seq = item.seq;
@@ -351,6 +351,10 @@ void Process::lapse_the_silent() {
             event.actor = node->actor;
             event.stream = recorder_.history().number_of(stream->config().id);
             recorder_.add(event);
+            for (const ActorId later : node->later_actors) {
+                event.actor = later;
+                recorder_.add(event);
+            }
         }
     }
 }
@@ -440,6 +444,26 @@ void Process::emit(peermq::Event event) {
 void Process::refused(const std::shared_ptr<detail::InStream>&, std::string) {}
 
 // --- the end -------------------------------------------------------------------------------------
+
+void Process::replace_pull() {
+    std::erase_if(pulls_, [](const Pull& pull) {
+        return pull.stream->stopped() && pull.running.empty() && pull.asked.empty();
+    });
+    std::vector<Pull*> open;
+    for (Pull& pull : pulls_) {
+        if (!pull.stream->stopped()) open.push_back(&pull);
+    }
+    if (closing_ || open.empty()) return;
+    Pull& closed = *open[random_.below(open.size())];
+    const ActorId actor = node_.actor + 2000 +
+                          1000 * static_cast<ActorId>(node_.later_actors.size());
+    node_.later_actors.push_back(actor);
+    recorder_.note(node_.actor, "closes a pull of " + closed.plan->queue + "; consumer " +
+                                    std::to_string(actor) + " takes its place");
+    closed.stream->stop();
+    open_pull(*closed.plan, actor);
+    engine_due_ = true;
+}
 
 void Process::begin_close() {
     closing_ = true;

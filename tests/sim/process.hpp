@@ -34,6 +34,9 @@ struct Node {
     HostId host = 0;
     ActorId actor = 0;         ///< of what is stored and consumed
     ActorId memory_actor = 0;  ///< of streams in memory
+    /// Of pulls that took the place of closed ones: consumers of their own. Numbers are not used
+    /// again, so those of ended processes stay.
+    std::vector<ActorId> later_actors;
     test::FakeClock clock;
     std::unique_ptr<test::FakeFileSystem> disk;
     std::vector<std::uint32_t> left;  ///< messages still to be sent, per push
@@ -77,6 +80,8 @@ public:
     void begin_close();
     [[nodiscard]] bool closed();
     void say_bye();
+    /// Closes a pull in order, beside the others, and opens another for the same queue.
+    void replace_pull();
 
     /// Nothing to send, hand out, work on, confirm or store is left.
     [[nodiscard]] bool drained();
@@ -138,6 +143,7 @@ private:
     };
     struct Pull {
         const PullPlan* plan = nullptr;
+        ActorId actor = 0;
         std::shared_ptr<detail::InStream> stream;
         delivery::Item item;  ///< the last one taken: it keeps hold of its batch
         std::vector<Work> running;
@@ -149,6 +155,7 @@ private:
     void recover_streams();
     void open_pushes();
     void open_pulls();
+    void open_pull(const PullPlan& plan, ActorId actor);
     std::shared_ptr<detail::OutStream> make_stream(const std::string& name, spool::StreamKind kind,
                                                    Durability level);
     std::shared_ptr<detail::OutStream> make_queue(const std::string& name, Durability level,

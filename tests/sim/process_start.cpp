@@ -169,14 +169,17 @@ void Process::open_pushes() {
 }
 
 void Process::open_pulls() {
-    for (const PullPlan& plan : node_.plan.pulls) {
-        Pull pull;
-        pull.plan = &plan;
-        pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, *this,
-                                                         node_.clock);
-        pulls_.push_back(std::move(pull));
-        engine_->add_consumer(pulls_.back().stream);
-    }
+    for (const PullPlan& plan : node_.plan.pulls) open_pull(plan, node_.actor);
+}
+
+void Process::open_pull(const PullPlan& plan, ActorId actor) {
+    Pull pull;
+    pull.plan = &plan;
+    pull.actor = actor;
+    pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, *this,
+                                                     node_.clock);
+    pulls_.push_back(std::move(pull));
+    engine_->add_consumer(pulls_.back().stream);
 }
 
 }  // namespace peermq::sim

@@ -169,6 +169,7 @@ std::string_view to_string(FaultKind kind) noexcept {
                                                                       "pause",
                                                                       "wall_jump",
                                                                       "orderly_end",
+                                                                      "pull_closed",
                                                                       "frame_slow",
                                                                       "connection_death",
                                                                       "half_open",
@@ -232,6 +233,9 @@ Scenario draw_scenario(std::uint64_t seed) {
     }
     draw_dials(random, scenario.nodes);
     scenario.faults = draw_faults(random);
+    // Draws of its own: the other scenarios stay what they were.
+    SeededRandom more(seed ^ 0xC105ED);
+    if (more.below(4) == 0) scenario.faults.pull_closed = 1 + up_to(more, 3 * kPercent);
     scenario.faulty_for = between(random, 1s, 20s);
     scenario.steps_max = static_cast<std::uint32_t>(random.between(500, 4000));
     return scenario;

@@ -31,6 +31,7 @@ enum class FaultKind : std::uint8_t {
     pause,
     wall_jump,
     orderly_end,
+    pull_closed,
     frame_slow,
     connection_death,
     half_open,
@@ -106,6 +107,7 @@ struct FaultPlan {
     std::uint32_t crash_again = 0;  ///< of restarts: crashes once more while it recovers
     std::uint32_t open_twice = 0;   ///< of restarts: dies right after it, to compare recoveries
     std::uint32_t orderly_end = 0;
+    std::uint32_t pull_closed = 0;  ///< one pull of the process; another takes its place
     std::uint32_t pause = 0;
     Duration pause_max{};
     std::uint32_t wall_jump = 0;

@@ -128,7 +128,9 @@ void World::end_one(std::uint32_t index, bool power) {
     if (place.process) {
         place.process->record_end(power);
         running_.erase(place.process->pid());
-        for (const ActorId actor : {node.actor, node.memory_actor}) {
+        std::vector<ActorId> actors = node.later_actors;
+        actors.insert(actors.end(), {node.actor, node.memory_actor});
+        for (const ActorId actor : actors) {
             Event event;
             event.kind = EventKind::crash;
             event.actor = actor;
@@ -277,6 +279,11 @@ void World::strike(std::uint32_t index) {
         recorder_.count(FaultKind::orderly_end);
         place.process->begin_close();
         place.close_until = now_ + draw(kCloseMax);
+        place.wake = now_;
+    }
+    if (faults.pull_closed != 0 && !node.plan.pulls.empty() && random_.chance(faults.pull_closed)) {
+        recorder_.count(FaultKind::pull_closed);
+        place.process->replace_pull();
         place.wake = now_;
     }
     if (place.paused_until <= now_ && random_.chance(faults.pause)) {
