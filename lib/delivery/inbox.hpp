@@ -142,8 +142,9 @@ public:
     // --- sources
     /// The producer offers the stream over a live link. Holdings of the same stream, from this or
     /// an earlier source with the same stream id, are announced by the next actions (HELD) and
-    /// belong to `source` from now on. `persistent` = the stream outlives its process (levels os
-    /// and disk).
+    /// belong to `source` from now on; but what was not started is left to a new source after a
+    /// silence in which it may have gone to others. `persistent` = the stream outlives its process
+    /// (levels os and disk).
     void source_up(SourceId source, const base::StreamId& stream, bool persistent, bool ready,
                    Time now);
     void source_ready(SourceId source, bool ready);

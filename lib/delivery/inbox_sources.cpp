@@ -60,7 +60,12 @@ void Inbox::Impl::source_up(SourceId source, const base::StreamId& id, bool pers
                             Time now) {
     Stream& stream = stream_of(id);
     if (stream.up) lose_link(stream, now);
-    if (stream.source != source) move_to_source(stream, source);
+    if (stream.source != source) {
+        // A restarted producer knows no leases. After so long the process before it may have given
+        // to others what we have not started, and had their acks: we must not claim it.
+        if (now >= stream.sure_until) drop_pending(stream);
+        move_to_source(stream, source);
+    }
     stream.persistent = persistent;
     stream.up = true;
     stream.ended = false;

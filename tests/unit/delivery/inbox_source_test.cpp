@@ -109,7 +109,7 @@ TEST_F(InboxSource, FreezesWhatAPersistentSourceLeftUntilAnnouncedToItsSuccessor
     EXPECT_TRUE(take().empty());
     EXPECT_TRUE(ack(1, 1));
     EXPECT_TRUE(step().settles.empty());
-    now += 10s;
+    now += base::limits::kResumeGrace - base::limits::kGateMargin - 1ns;
     inbox.source_up(2, stream_id(1), true, true, now);
     const InboxActions actions = step();
     EXPECT_EQ(actions.helds.at(0).source, 2U);
@@ -120,6 +120,21 @@ TEST_F(InboxSource, FreezesWhatAPersistentSourceLeftUntilAnnouncedToItsSuccessor
     inbox.validated(2, 1, {}, true, now);
     EXPECT_EQ(take(), (Seqs{2, 3}));
     EXPECT_TRUE(ack(2, 2));
+}
+
+TEST_F(InboxSource, LeavesToASuccessorWhatOthersMayHaveHadMeanwhile) {
+    up(1);
+    ASSERT_TRUE(arrive(1, arrival(1, 3)));
+    take(1);
+    inbox.source_down(1, true, now);
+    now += base::limits::kResumeGrace - base::limits::kGateMargin;
+    inbox.source_up(2, stream_id(1), true, true, now);
+    const InboxActions actions = step();
+    ASSERT_EQ(actions.helds.at(0).runs.size(), 1U);
+    EXPECT_EQ(actions.helds[0].runs[0].held.run, (base::Run{1, 1})) << "what was started stays";
+    inbox.validated(2, 1, {}, true, now);
+    EXPECT_TRUE(take().empty());
+    EXPECT_TRUE(ack(1, 1));
 }
 
 TEST_F(InboxSource, ResendsUnconfirmedSettlementsAfterResume) {
