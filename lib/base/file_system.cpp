@@ -265,8 +265,21 @@ int sync_names(int directory) {
     return error_of(retried([&] { return ::fsync(readable.get()); }));
 }
 
-/// Opens the child directory `name`, creating it when asked. The parent is synced even when the
-/// child was there already and is ours: an earlier process may have died before it synced.
+/// Makes a child's name in `parent` durable: one that we created, or one that was there already and
+/// is ours, since an earlier process may have died before it synced. What lies in the child is
+/// worth nothing while its name may go with the next power cut.
+int keep_child(int parent, const std::string& name, bool created) {
+    const int error = sync_names(parent);
+    // Where we may not look, or nothing can be synced, we have not created it either.
+    const bool cannot = error == EACCES || error == EPERM || error == EINVAL;
+    if (error == 0 || (cannot && !created)) return 0;
+    // The name may never reach the disk, yet a second sync would answer 0 without a look at it. So
+    // an empty child goes, and the next opening begins anew.
+    (void)::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
+    return error;
+}
+
+/// Opens the child directory `name`, creating it when asked.
 int open_child(int parent, const std::string& name, int flags, bool create, Descriptor& out) {
     bool created = false;
     out = open_at(parent, name.c_str(), flags | O_DIRECTORY);
@@ -279,8 +292,7 @@ int open_child(int parent, const std::string& name, int flags, bool create, Desc
     if (!create) return 0;
     struct stat status;
     if (::fstat(out.get(), &status) != 0) return errno;
-    const int error = status.st_uid == ::geteuid() ? sync_names(parent) : 0;
-    return created ? error : 0;
+    return status.st_uid == ::geteuid() ? keep_child(parent, name, created) : 0;
 }
 
 int SystemDirectory::open_directory(std::string_view name, bool create,

@@ -164,6 +164,18 @@ TEST_F(FakeFaults, FailsToCreateDirectories) {
     EXPECT_NE(files_.open("/a/b/c", true), nullptr);
 }
 
+TEST_F(FakeFaults, ADirectoryWhoseNameCouldNotBeSyncedIsMadeAnew) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        FakeFileSystem files(seed);
+        files.fail_call(Operation::sync_names, 1, EIO);
+        EXPECT_THROW(static_cast<void>(files.open("/a", true)), Error);
+        EXPECT_FALSE(files.exists("/a"));
+        EXPECT_NE(files.open("/a", true), nullptr);
+        files.crash(CrashPolicy::drop_all());
+        EXPECT_TRUE(files.exists("/a")) << "seed " << seed;
+    }
+}
+
 TEST_F(FakeFaults, CutsThePowerBeforeOrAfterACall) {
     files_.crash_call(1, CrashPoint::before);
     EXPECT_THROW(static_cast<void>(write(*file_, "x", 0)), FakeCrash);
