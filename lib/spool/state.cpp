@@ -273,6 +273,16 @@ void DeliveryState::apply(const StateChange& change) {
     }
 }
 
+void DeliveryState::end_behind_marks() {
+    for_each([](StreamData& stream) {
+        Seq last = stream.end;
+        for (const auto& [index, group] : stream.groups) last = std::max(last, group.mark);
+        if (last == stream.end) return;
+        for (auto& [index, group] : stream.groups) group.settled.add({stream.end + 1, last});
+        stream.end = last;
+    });
+}
+
 std::vector<std::vector<std::byte>> DeliveryState::checkpoint(
     const std::vector<ChainEntry>& chain) const {
     std::vector<std::vector<std::byte>> blocks(1);

@@ -104,6 +104,11 @@ public:
     bool apply(const StateEntry& entry);
     void apply(const StateChange& change);
 
+    /// Lets every stream end no earlier than its marks: messages up to there may be in somebody's
+    /// hands although a power cut took them from the log, so their seqs must not name others.
+    /// Those that are stored nowhere count as settled.
+    void end_behind_marks();
+
     /// The whole state as blocks for checkpoint batches, at least one.
     [[nodiscard]] std::vector<std::vector<std::byte>> checkpoint(
         const std::vector<ChainEntry>& chain) const;
