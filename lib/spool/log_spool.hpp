@@ -1,7 +1,7 @@
 #pragma once
 
-/// The Spool over segment files: spool.cpp opens and closes, commit.cpp writes and syncs, read.cpp
-/// reads, maintain.cpp retires, prepares and compacts.
+/// The Spool over segment files: spool.cpp opens and closes, commit.cpp writes, sync.cpp syncs,
+/// read.cpp reads, maintain.cpp retires, prepares and compacts.
 ///
 /// Locks, in this order: append_mutex_ (the active segment and all writing to it), mutex_ (all
 /// state in memory; never held over input or output). Reports are made without either.
@@ -123,11 +123,17 @@ private:
     void make_active(std::shared_ptr<Segment> next);
     [[nodiscard]] CommitResult activate(std::shared_ptr<Segment> next);
     [[nodiscard]] int write_checkpoint();
+    [[nodiscard]] static ChainEntry chain_entry(const Segment& segment);
     [[nodiscard]] std::vector<ChainEntry> chain() const;
+
+    // --- sync.cpp; append_mutex_ is held
     [[nodiscard]] bool cut_back();
     [[nodiscard]] CommitResult sync_active();
     void note_synced();
     [[nodiscard]] CommitResult relocate(const std::string& what, int error, PendingBatch* extra);
+    void forget_unsynced(const std::deque<PendingBatch>& batches);
+    [[nodiscard]] int write_again(std::deque<PendingBatch>& batches, PendingBatch* extra,
+                                  std::uint64_t& count);
     [[nodiscard]] CommitResult fail(const std::string& text);
 
     // --- maintain.cpp
@@ -167,6 +173,7 @@ private:
     std::uint64_t active_limit_ = 0;
     std::uint64_t content_at_ = kSegmentDataAt;  // where the checkpoint ends
     bool checkpoint_pending_ = false;
+    std::shared_ptr<Segment> poisoned_;  // while its unsynced batches are written again
     bool closed_ = false;
 
     // Guarded by mutex_.
@@ -175,7 +182,7 @@ private:
     std::vector<std::uint64_t> aside_;  // numbers of files to leave alone
     DeliveryState state_;
     Catalog catalog_;
-    std::shared_ptr<Segment> active_;  // written under both locks
+    std::shared_ptr<Segment> active_;    // written under both locks
     std::vector<std::shared_ptr<Segment>> prepared_;
     /// No longer prepared, not yet active: each manifest must name it, or the next opening would
     /// take it for a reclaimed one, with all that was written to it in between.

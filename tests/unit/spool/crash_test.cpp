@@ -13,6 +13,7 @@ using peermq::test::FakeCrash;
 /// What must hold after a crash, kept outside of the machine that crashes.
 struct Ledger {
     Seq attempted = 0;      ///< written at some time
+    Seq written = 0;        ///< all up to here outlive the process
     Seq durable = 0;        ///< all up to here were synced
     base::RunSet settling;  ///< settled, perhaps durably
     base::RunSet settled;   ///< durably
@@ -28,6 +29,7 @@ void put(Bench& bench, Ledger& ledger, Seq count, std::size_t body_bytes = 300) 
     // Nothing of a refused batch is stored: its seqs are free for the next.
     if (result == CommitResult::no_space) ledger.attempted = run.first - 1;
     if (result != CommitResult::ok) return;
+    ledger.written = run.last;
     if (bench.spool->sync() == CommitResult::ok) ledger.durable = run.last;
 }
 
@@ -103,6 +105,19 @@ void fail_sync(Bench& bench, Ledger& ledger) {
     put(bench, ledger, 30);
     done(bench, ledger, {1, 7});
     bench.maintain();
+}
+
+void fail_sync_of_much(Bench& bench, Ledger& ledger) {
+    bench.open();
+    put(bench, ledger, 5);
+    for (int i = 0; i < 3; ++i) {
+        const base::Run run{ledger.attempted + 1, ledger.attempted + 4};
+        ledger.attempted = run.last;
+        if (bench.write(run, 300) == CommitResult::ok) ledger.written = run.last;
+    }
+    bench.files.fail_call(peermq::test::Operation::sync, 1, EIO);
+    put(bench, ledger, 2);
+    put(bench, ledger, 1);
 }
 
 /// Opens and checks all promises; returns what was found, for a comparison.
@@ -183,6 +198,43 @@ void crash_everywhere(Scenario scenario) {
     }
 }
 
+/// Ends the process, not the machine, at every call.
+void kill_everywhere(Scenario scenario) {
+    for (std::uint64_t call = 1;; ++call) {
+        for (const CrashPoint point : {CrashPoint::before, CrashPoint::half, CrashPoint::after}) {
+            Bench bench(call);
+            Ledger ledger;
+            bench.files.crash_call(call, point);
+            try {
+                scenario(bench, ledger);
+            } catch (const FakeCrash&) {
+            } catch (const Error&) {
+            }
+            if (point == CrashPoint::before && bench.files.counters().calls < call) return;
+            bench.files.clear_failures();
+            ledger.durable = ledger.written;
+            const std::string where = "call " + std::to_string(call) + " point " +
+                                      std::to_string(static_cast<int>(point));
+            bench.kill();
+            const std::vector<Seq> first = check(bench, ledger, where);
+            bench.crash(CrashPolicy::drop_all());
+            EXPECT_EQ(check(bench, ledger, where + ", then a power cut"), first) << where;
+            bench.commit({bench.end_of() + 1, bench.end_of() + 3});
+            if (::testing::Test::HasFailure()) return;
+        }
+    }
+}
+
+TEST(SpoolKill, LosesNothingWrittenWhileOpeningAndCommitting) { kill_everywhere(open_and_commit); }
+TEST(SpoolKill, LosesNothingWrittenWhileRotating) { kill_everywhere(rotate); }
+TEST(SpoolKill, LosesNothingWrittenWhileRetiring) { kill_everywhere(retire); }
+TEST(SpoolKill, LosesNothingWrittenWhileCompacting) { kill_everywhere(compact); }
+TEST(SpoolKill, LosesNothingWrittenWhileASyncFails) { kill_everywhere(fail_sync); }
+TEST(SpoolKill, LosesNothingWrittenWhileMuchIsWrittenAgain) { kill_everywhere(fail_sync_of_much); }
+
+TEST(SpoolCrash, LosesNothingDurableWhileMuchIsWrittenAgain) {
+    crash_everywhere(fail_sync_of_much);
+}
 TEST(SpoolCrash, LosesNothingDurableWhileOpeningAndCommitting) {
     crash_everywhere(open_and_commit);
 }

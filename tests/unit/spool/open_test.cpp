@@ -40,6 +40,49 @@ TEST(SpoolOpen, RefusesADirectoryOfSomethingElse) {
     EXPECT_EQ(bench.files.files(kPath), (std::vector<std::string>{"holiday.jpg"}));
 }
 
+TEST(SpoolOpen, UsesNoSeqAgainThatMayHaveBeenHandedOut) {
+    Bench bench;
+    bench.open();
+    bench.commit({1, 5});
+    ASSERT_EQ(bench.settle({1, 4}), CommitResult::ok);
+    ASSERT_EQ(bench.change({StateChange::Kind::mark, bench.queue, 0, {}, 20, {}}),
+              CommitResult::ok);
+    ASSERT_EQ(bench.spool->sync(), CommitResult::ok);
+    ASSERT_EQ(bench.write({6, 9}), CommitResult::ok);  // handed out, never synced
+    bench.crash(peermq::test::CrashPolicy::drop_all());
+    for (int i = 0; i < 2; ++i) {
+        bench.open();
+        EXPECT_EQ(bench.end_of(), 20u);
+        EXPECT_EQ(bench.settled_of("orders").runs(), (std::vector<base::Run>{{1, 4}, {6, 20}}));
+        EXPECT_EQ(bench.read_all(20).seqs, (std::vector<Seq>{5}));
+        EXPECT_TRUE(bench.read_all(20).lost.empty());
+        bench.kill();
+    }
+    bench.open();
+    bench.commit({21, 22});
+    EXPECT_EQ(bench.read_all(22).seqs, (std::vector<Seq>{5, 21, 22}));
+}
+
+TEST(SpoolOpen, KeepsItsDirectoryThoughTheOneWhoMadeItDiedBeforeTheSync) {
+    bool died = true;
+    for (std::uint64_t call = 1; died; ++call) {
+        Bench bench;
+        bench.files.crash_call(call, peermq::test::CrashPoint::after);
+        died = false;
+        try {
+            (void)bench.files.open(kPath, true);
+        } catch (const peermq::test::FakeCrash&) {
+            died = true;
+        }
+        bench.kill();
+        bench.open();
+        bench.commit({1, 5});
+        bench.crash(peermq::test::CrashPolicy::drop_all());
+        bench.open();
+        EXPECT_EQ(bench.end_of(), 5u) << "died in call " << call;
+    }
+}
+
 TEST(SpoolOpen, LeavesUnknownFilesAlone) {
     Bench bench;
     bench.open();
