@@ -10,6 +10,8 @@
 ///   INV-1   a message that was delivered counts as durable; `settled` needs an ack or reject first
 ///   INV-2   one message has one name, and the name carries its hash and key
 ///   INV-3   a message that a consumer holds is not handed to it again
+///   INV-1   damage that is told of a message excuses it also when it is delivered later, by a
+///           frame that was on its way
 ///   INV-6   an epoch is opened once; seqs of a new epoch are above all durable ones before it
 ///   INV-16  who acks is told the outcome: at `drained` none is open; one accepted ack per message
 ///   0       the log itself makes no sense (an outcome without an ack): the recorder is wrong

@@ -172,7 +172,7 @@ void Process::post_one(Push& push) {
     collect_receipts(push);
 }
 
-void Process::tell_durable(const Push& push, const Receipt& receipt) {
+Event Process::durable_event(const Push& push, const Receipt& receipt) {
     Event event;
     event.kind = EventKind::durable;
     event.stream = recorder_.history().number_of(push.stream->config().id);
@@ -180,7 +180,7 @@ void Process::tell_durable(const Push& push, const Receipt& receipt) {
     event.seq = receipt.seq;
     event.hash = receipt.message;
     event.key = receipt.key;
-    recorder_.add(event);
+    return event;
 }
 
 void Process::collect_receipts(Push& push) {
@@ -190,28 +190,19 @@ void Process::collect_receipts(Push& push) {
         end = std::min(end, spool_->synced_end(push.stream->config().index));
     }
     while (!push.receipts.empty() && push.receipts.front().seq <= end) {
-        tell_durable(push, push.receipts.front());
+        recorder_.add(durable_event(push, push.receipts.front()));
         push.receipts.pop_front();
     }
 }
 
-void Process::record_end(bool power) {
+void Process::record_end() {
     if (spool_ && spool_->has_written()) node_.wrote = true;
     for (Push& push : pushes_) {
         if (push.plan->level != Durability::os) continue;
         collect_receipts(push);
         for (const Receipt& receipt : push.receipts) {
             if (receipt.seq > push.stream->handable_end()) break;
-            if (!power) {
-                tell_durable(push, receipt);
-                continue;
-            }
-            Event lost;
-            lost.kind = EventKind::damaged;
-            lost.stream = recorder_.history().number_of(push.stream->config().id);
-            lost.epoch = recorder_.history().number_of(push.stream->config().epoch);
-            lost.seq = receipt.seq;
-            recorder_.add(lost);
+            node_.unsynced.push_back(durable_event(push, receipt));
         }
         push.receipts.clear();
     }

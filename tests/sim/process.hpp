@@ -41,7 +41,10 @@ struct Node {
     std::unique_ptr<test::FakeFileSystem> disk;
     std::vector<std::uint32_t> left;  ///< messages still to be sent, per push
     std::vector<Event> letters;       ///< dead letters that may have reached the disk
-    bool wrote = false;               ///< since its spool was opened
+    /// Of level os, written by a process that was killed: durable once the next one has opened the
+    /// spool, lost if the power goes before.
+    std::vector<Event> unsynced;
+    bool wrote = false;  ///< since its spool was opened
 };
 
 /// What processes share.
@@ -74,8 +77,8 @@ public:
     /// Storing has failed for good: whoever runs it has to start it anew.
     [[nodiscard]] bool broken() const noexcept { return broken_; }
 
-    /// Before it is killed: what its users know to be durable. `power`: what was only written goes.
-    void record_end(bool power);
+    /// Before it is killed: what its users know to be durable, and what was only written.
+    void record_end();
     /// Stops handing out and taking; over when closed() is true.
     void begin_close();
     [[nodiscard]] bool closed();
@@ -172,7 +175,7 @@ private:
     void decide(const PullPlan& plan, Work& work);
     void learn_outcomes(Pull& pull);
     void collect_receipts(Push& push);
-    void tell_durable(const Push& push, const Receipt& receipt);
+    [[nodiscard]] Event durable_event(const Push& push, const Receipt& receipt);
     void commit_if_due();
     void maintain_if_due();
     void step();

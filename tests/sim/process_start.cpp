@@ -61,6 +61,9 @@ void Process::open_spool() {
 }
 
 void Process::recover_streams() {
+    // Opening a spool syncs what it finds.
+    for (const Event& event : node_.unsynced) recorder_.add(event);
+    node_.unsynced.clear();
     const std::vector<spool::RecoveredStream> all = spool_->take_recovered();
     Event opened;
     opened.kind = EventKind::opened;

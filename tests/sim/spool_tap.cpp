@@ -79,13 +79,15 @@ std::vector<spool::RecoveredStream> SpoolTap::take_recovered() {
 }
 
 void SpoolTap::tell_recovered(const std::vector<spool::RecoveredStream>& streams) {
-    std::map<StreamNumber, base::Seq> ends;
+    // Nobody can have settled them yet; what a stream skips because of its mark counts as settled.
+    std::map<StreamNumber, base::RunSet> there;
     for (const spool::RecoveredStream& stream : streams) {
-        ends[recorder_.history().number_of(stream.info.id)] = stream.end;
+        base::RunSet& open = there[recorder_.history().number_of(stream.info.id)];
+        for (const base::Run run : stream.groups.at(0).settled.gaps({1, stream.end})) open.add(run);
     }
     // A batch is there whole or not at all: the letter, its durability and the end of the original.
     for (std::size_t i = 0; i + 1 < letters_.size(); i += 2) {
-        if (ends[letters_[i + 1].stream] < letters_[i + 1].seq) continue;
+        if (!there[letters_[i + 1].stream].contains(letters_[i + 1].seq)) continue;
         recorder_.add(letters_[i]);
         recorder_.add(letters_[i + 1]);
     }

@@ -122,11 +122,19 @@ void World::end_process(std::uint32_t index, bool power) {
     }
 }
 
+void World::tell_unsynced_lost(Node& node) {
+    for (Event& event : node.unsynced) {
+        event.kind = EventKind::damaged;
+        recorder_.add(event);
+    }
+    node.unsynced.clear();
+}
+
 void World::end_one(std::uint32_t index, bool power) {
     Node& node = *nodes_[index];
     Place& place = places_[index];
     if (place.process) {
-        place.process->record_end(power);
+        place.process->record_end();
         running_.erase(place.process->pid());
         std::vector<ActorId> actors = node.later_actors;
         actors.insert(actors.end(), {node.actor, node.memory_actor});
@@ -138,6 +146,7 @@ void World::end_one(std::uint32_t index, bool power) {
         }
     }
     recorder_.note(node.actor, power ? "loses power" : "is gone");
+    if (power) tell_unsynced_lost(node);
     network_.kill_host(node.host, power, now_);
     if (node.disk) {
         node.disk->crash_call(0, CrashPoint::before);
@@ -367,7 +376,7 @@ void World::reopen_all() {
 void World::finish() {
     for (const Place& place : places_) {
         place.process->check_invariants();
-        place.process->record_end(false);
+        place.process->record_end();
         place.process->record_remains();
     }
     Event drained;

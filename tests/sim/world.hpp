@@ -68,6 +68,7 @@ private:
     void tick();
     void strike(std::uint32_t index);
     void end_process(std::uint32_t index, bool power);
+    void tell_unsynced_lost(Node& node);
     void end_one(std::uint32_t index, bool power);
     void begin_calm();
     [[nodiscard]] bool is_drained();
