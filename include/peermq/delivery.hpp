@@ -76,7 +76,7 @@ public:
     [[nodiscard]] std::uint32_t attempt() const noexcept { return attempt_; }
     /// True when it may have been handed out before; never false when it was.
     [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
-    /// Position in the producer's stream of this queue.
+    /// Position in the producer's stream of this queue; a crash may leave numbers out.
     [[nodiscard]] std::uint64_t sequence() const noexcept { return seq_; }
     [[nodiscard]] const std::string& queue() const noexcept;
 

@@ -35,7 +35,7 @@ public:
     [[nodiscard]] bool done(Until until = Until::durable) const;
     /// The id under which consumers see the message unless it was sent with one of its own.
     [[nodiscard]] std::string id() const;
-    /// Position in the queue's stream, counting from 1.
+    /// Position in the queue's stream, counting from 1; a crash may leave numbers out.
     [[nodiscard]] std::uint64_t sequence() const noexcept { return seq_; }
 
 private:

@@ -182,7 +182,7 @@ private:
     std::vector<std::uint64_t> aside_;  // numbers of files to leave alone
     DeliveryState state_;
     Catalog catalog_;
-    std::shared_ptr<Segment> active_;    // written under both locks
+    std::shared_ptr<Segment> active_;  // written under both locks
     std::vector<std::shared_ptr<Segment>> prepared_;
     /// No longer prepared, not yet active: each manifest must name it, or the next opening would
     /// take it for a reclaimed one, with all that was written to it in between.

@@ -35,6 +35,7 @@ public:
         replay();
         find_missing();
         if (state_damaged_) distrust_state();
+        out_.whole = !state_damaged_ && ends_with_footer();
         build_catalog();
         out_.report.created = out_.created;
         return std::move(out_);
@@ -381,10 +382,17 @@ private:
         out_.state.for_each([&](StreamData& stream) {
             const std::vector<Run> absent = stored[stream.info.index].gaps({1, stream.end});
             for (auto& [index, group] : stream.groups) {
-                group.mark = stream.end;
+                group.mark = std::max(group.mark, stream.end);
                 for (const Run run : absent) group.settle(run);
             }
         });
+    }
+
+    /// Only closing leaves a footer in the newest segment: a rotation has the next one ready.
+    [[nodiscard]] bool ends_with_footer() const {
+        if (segments_.empty()) return false;
+        const std::shared_ptr<Segment>& newest = segments_.rbegin()->second->segment;
+        return newest != nullptr && newest->sealed;
     }
 
     void find_missing() {

@@ -18,6 +18,7 @@ namespace peermq::spool {
 struct Recovered {
     Manifest manifest;
     bool created = false;  ///< there was no spool
+    bool whole = false;  ///< it was closed in order: nothing behind the end found was ever written
     DeliveryState state;
     Catalog catalog;
     RecoveryReport report;

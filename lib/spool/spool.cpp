@@ -71,7 +71,7 @@ LogSpool::LogSpool(base::Clock& clock, base::Random& random, SpoolOptions option
     catalog_ = std::move(recovered_->catalog);
     next_number_ = recovered_->next_number;
     epoch_ = {recovered_->epoch + 1, random.next()};
-    state_.end_behind_marks();
+    state_.join_ends_and_marks(recovered_->whole);
 }
 
 LogSpool::~LogSpool() {

@@ -273,12 +273,15 @@ void DeliveryState::apply(const StateChange& change) {
     }
 }
 
-void DeliveryState::end_behind_marks() {
-    for_each([](StreamData& stream) {
+void DeliveryState::join_ends_and_marks(bool whole) {
+    for_each([whole](StreamData& stream) {
         Seq last = stream.end;
+        if (whole) {
+            for (auto& [index, group] : stream.groups) group.mark = std::min(group.mark, last);
+        }
         for (const auto& [index, group] : stream.groups) last = std::max(last, group.mark);
         if (last == stream.end) return;
-        for (auto& [index, group] : stream.groups) group.settled.add({stream.end + 1, last});
+        for (auto& [index, group] : stream.groups) group.settle({stream.end + 1, last});
         stream.end = last;
     });
 }

@@ -104,10 +104,11 @@ public:
     bool apply(const StateEntry& entry);
     void apply(const StateChange& change);
 
-    /// Lets every stream end no earlier than its marks: messages up to there may be in somebody's
-    /// hands although a power cut took them from the log, so their seqs must not name others.
-    /// Those that are stored nowhere count as settled.
-    void end_behind_marks();
+    /// Messages up to a mark may be in somebody's hands although a power cut took them from the
+    /// log, so their seqs must not name others: every stream ends no earlier than its marks, and
+    /// what is stored nowhere counts as settled. In a `whole` log there are none: there the marks
+    /// end with the stream.
+    void join_ends_and_marks(bool whole);
 
     /// The whole state as blocks for checkpoint batches, at least one.
     [[nodiscard]] std::vector<std::vector<std::byte>> checkpoint(

@@ -63,6 +63,21 @@ TEST(SpoolOpen, UsesNoSeqAgainThatMayHaveBeenHandedOut) {
     EXPECT_EQ(bench.read_all(22).seqs, (std::vector<Seq>{5, 21, 22}));
 }
 
+TEST(SpoolOpen, GoesOnWithTheNextSeqAfterAnOrderlyClose) {
+    Bench bench;
+    bench.open();
+    bench.commit({1, 5});
+    ASSERT_EQ(bench.change({StateChange::Kind::mark, bench.queue, 0, {}, 20, {}}),
+              CommitResult::ok);
+    bench.close();
+    for (int i = 0; i < 2; ++i) {
+        bench.open();
+        EXPECT_EQ(bench.end_of(), 5u);
+        EXPECT_EQ(bench.recovered_stream("orders")->groups.at(0).mark, 5u);
+        bench.crash(peermq::test::CrashPolicy::drop_all());
+    }
+}
+
 TEST(SpoolOpen, KeepsItsDirectoryThoughTheOneWhoMadeItDiedBeforeTheSync) {
     bool died = true;
     for (std::uint64_t call = 1; died; ++call) {
