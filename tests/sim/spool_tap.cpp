@@ -107,6 +107,16 @@ void SpoolTap::tell_recovered(const std::vector<spool::RecoveredStream>& streams
     }
 }
 
+/// The last one that names a message: what a stream skips because of its mark does not.
+void SpoolTap::forget_one(const spool::RecoveredStream& stream, base::RunSet& settled) const {
+    const StreamNumber number = recorder_.history().number_of(stream.info.id);
+    const std::vector<Event>& events = recorder_.history().events();
+    for (auto event = events.rbegin(); event != events.rend(); ++event) {
+        if (event->kind != EventKind::durable || event->stream != number) continue;
+        if (settled.contains(event->seq)) return settled.remove(event->seq);
+    }
+}
+
 void SpoolTap::plant(std::vector<spool::RecoveredStream>& streams) const {
     for (spool::RecoveredStream& stream : streams) {
         if (stream.info.kind != spool::StreamKind::queue || stream.end == 0) continue;
@@ -116,9 +126,7 @@ void SpoolTap::plant(std::vector<spool::RecoveredStream>& streams) const {
                 case Canary::lose_record:
                     if (!open.empty()) group.settled.add(open.front().first);
                     break;
-                case Canary::forget_settled:
-                    if (!group.settled.empty()) group.settled.remove(group.settled.back().last);
-                    break;
+                case Canary::forget_settled: forget_one(stream, group.settled); break;
                 case Canary::forget_mark: group.mark = 0; break;
                 default: break;
             }

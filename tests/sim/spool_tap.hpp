@@ -67,6 +67,7 @@ private:
     void note_letter(base::ByteSpan bytes, StreamNumber stream);
     void note_batch(const spool::Batch& batch);
     void tell_recovered(const std::vector<spool::RecoveredStream>& streams);
+    void forget_one(const spool::RecoveredStream& stream, base::RunSet& settled) const;
     void plant(std::vector<spool::RecoveredStream>& streams) const;
 
     std::unique_ptr<spool::Spool> inner_;
