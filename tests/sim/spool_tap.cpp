@@ -113,7 +113,7 @@ void SpoolTap::forget_one(const spool::RecoveredStream& stream, base::RunSet& se
     const std::vector<Event>& events = recorder_.history().events();
     for (auto event = events.rbegin(); event != events.rend(); ++event) {
         if (event->kind != EventKind::durable || event->stream != number) continue;
-        if (settled.contains(event->seq)) return settled.remove(event->seq);
+        if (settled.remove(event->seq) > 0) return;
     }
 }
 
