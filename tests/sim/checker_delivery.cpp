@@ -179,10 +179,6 @@ void Checker::on_range(const Event& event) {
     const auto visit = [&](const Name& name) {
         if (Message* message = find(name)) apply_to(event, name, *message);
     };
-    // Perhaps the first that is heard of it, and of its epoch.
-    if (event.kind == EventKind::damaged && event.epoch != 0 && last == event.seq) {
-        damaged_.insert(name_of(event));
-    }
     for (const auto& [epoch, ignored] : streams_[event.stream].durable_max) {
         if (event.epoch != 0 && event.epoch != epoch) continue;
         if (last - event.seq > messages_.size()) {
