@@ -11,6 +11,10 @@ namespace {
 constexpr auto kFullRetryInterval = std::chrono::milliseconds(100);
 /// Batches of level os alone are synced this often.
 constexpr auto kLazySyncInterval = std::chrono::seconds(1);
+/// After a batch of so many bytes more are coming: the committer lets them gather for a moment,
+/// unless somebody waits, who then commits himself.
+constexpr std::size_t kBusyRoundBytes = 64 * base::limits::kKiB;
+constexpr auto kGatherTime = std::chrono::microseconds(250);
 
 }  // namespace
 
@@ -20,7 +24,7 @@ CommitQueue::CommitQueue(spool::Spool& spool, base::Clock& clock, CommitListener
 void CommitQueue::add_stream(const std::shared_ptr<OutStream>& stream) {
     const std::lock_guard lock(mutex_);
     dirty_.push_back(stream);
-    if (sleeping_) wanted_.notify_one();
+    if (sleeping_until_ > records_due()) wanted_.notify_one();
 }
 
 std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
@@ -32,7 +36,7 @@ std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
     const base::Time now = clock_.now();
     changes_due_ = std::min(changes_due_,
                             urgent ? now : base::after(now, base::limits::kSettlementDelayMax));
-    if (sleeping_) wanted_.notify_one();
+    if (sleeping_until_ > changes_due_) wanted_.notify_one();
     return next_ticket_++;
 }
 
@@ -57,26 +61,35 @@ void CommitQueue::run() {
     std::unique_lock lock(mutex_);
     while (true) {
         const base::Time now = clock_.now();
-        const base::Time wake_at = !dirty_.empty() ? retry_at_ : std::max(changes_due_, retry_at_);
+        const base::Time wake_at = next_due();
         if (wake_at <= now || stopping_) {
             const bool last = stopping_;
             lock.unlock();
+            std::size_t stored = 0;
             {
                 const std::lock_guard role(role_);
-                commit_round();
+                stored = commit_round();
             }
             lock.lock();
             if (last) return;
+            if (stored >= kBusyRoundBytes) gather_until_ = base::after(clock_.now(), kGatherTime);
             continue;
         }
-        sleeping_ = true;
+        sleeping_until_ = wake_at;
         if (wake_at == base::kNever) {
             wanted_.wait(lock);
         } else {
             wanted_.wait_for(lock, wake_at - now);
         }
-        sleeping_ = false;
+        sleeping_until_ = kAwake;
     }
+}
+
+base::Time CommitQueue::records_due() const { return std::max(gather_until_, retry_at_); }
+
+base::Time CommitQueue::next_due() const {
+    const base::Time changes = std::max(changes_due_, retry_at_);
+    return dirty_.empty() ? changes : std::min(changes, records_due());
 }
 
 void CommitQueue::stop() {
@@ -92,8 +105,7 @@ bool CommitQueue::idle() {
 
 base::Time CommitQueue::due() {
     const std::lock_guard lock(mutex_);
-    if (!dirty_.empty()) return retry_at_;
-    return std::max(changes_due_, retry_at_);
+    return next_due();
 }
 
 CommitQueue::Round CommitQueue::gather() {
@@ -131,6 +143,7 @@ CommitQueue::Round CommitQueue::gather() {
         dirty[i]->listed.store(false);
         take_records(dirty[i], round_bytes_max_ - bytes, round, bytes);
     }
+    round.bytes = bytes;
     return round;
 }
 
@@ -146,16 +159,16 @@ void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::si
     round.batch.parts.push_back(std::move(*part));
 }
 
-void CommitQueue::commit_round() {
-    if (failed_) return;
+std::size_t CommitQueue::commit_round() {
+    if (failed_) return 0;
     Round round = gather();
     if (round.batch.empty()) {
         if (round.ticket > 0) complete(round);
-        return;
+        return 0;
     }
     switch (spool_.write(round.batch)) {
         case spool::CommitResult::ok: break;
-        case spool::CommitResult::failed: return fail(round);
+        case spool::CommitResult::failed: fail(round); return 0;
         case spool::CommitResult::no_space:
             if (!full_ && round_bytes_max_ == base::limits::kChunkBytes) {
                 full_ = true;
@@ -165,8 +178,12 @@ void CommitQueue::commit_round() {
             // Little fits where much does not; and where even that fails, what was written on the
             // way (a checkpoint) may be all that keeps finished segments from going.
             round_bytes_max_ = base::limits::kChunkBytes;
-            if (spool_.sync() != spool::CommitResult::ok) return fail(round);
-            return give_back(std::move(round));
+            if (spool_.sync() == spool::CommitResult::ok) {
+                give_back(std::move(round));
+            } else {
+                fail(round);
+            }
+            return 0;
     }
     round_bytes_max_ = std::min(2 * round_bytes_max_, base::limits::kCommitBytesMax);
     if (full_) {
@@ -184,10 +201,14 @@ void CommitQueue::commit_round() {
         dirty_.insert(dirty_.end(), more.begin(), more.end());
     }
     if (round.sync) {
-        if (spool_.sync() != spool::CommitResult::ok) return fail(round);
+        if (spool_.sync() != spool::CommitResult::ok) {
+            fail(round);
+            return 0;
+        }
         last_sync_ = clock_.now();
     }
     complete(round);
+    return round.bytes;
 }
 
 void CommitQueue::complete(const Round& round) {

@@ -67,10 +67,15 @@ private:
         spool::Batch batch;
         std::vector<std::shared_ptr<OutStream>> streams;  ///< one per part
         std::uint64_t ticket = 0;
+        std::size_t bytes = 0;  ///< of records
         bool sync = false;
     };
+    static constexpr base::Time kAwake = base::Time::min();
 
-    void commit_round();
+    /// Returns how many bytes of records are stored now that were not before.
+    std::size_t commit_round();
+    [[nodiscard]] base::Time records_due() const;
+    [[nodiscard]] base::Time next_due() const;
     [[nodiscard]] Round gather();
     void take_records(const std::shared_ptr<OutStream>& stream, std::size_t bytes_max, Round& round,
                       std::size_t& bytes);
@@ -97,9 +102,10 @@ private:
     std::vector<spool::StateChange> changes_;
     std::uint64_t next_ticket_ = 1;
     base::Time changes_due_ = base::kNever;
-    base::Time retry_at_{};  ///< after a full disk
+    base::Time retry_at_{};      ///< after a full disk
+    base::Time gather_until_{};  ///< records may wait for others until then
     bool stopping_ = false;
-    bool sleeping_ = false;
+    base::Time sleeping_until_ = kAwake;  ///< of run()
 };
 
 }  // namespace peermq::detail

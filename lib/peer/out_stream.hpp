@@ -139,6 +139,7 @@ private:
     [[nodiscard]] bool await_writer(Lock& lock, WhenFull when_full);
     [[nodiscard]] bool has_room(std::uint64_t bytes) const;
     Chunk& chunk_for(std::size_t bytes);
+    void give_way() const;
     void throw_if_unusable() const;
     void set_handable();
     void trim_cache();
