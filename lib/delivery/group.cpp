@@ -23,6 +23,7 @@ void Group::pause() { impl_->set_paused(true); }
 void Group::resume() { impl_->set_paused(false); }
 bool Group::paused() const { return impl_->paused(); }
 
+void Group::expect_holders(Time now) { impl_->expect_holders(now); }
 void Group::add_consumer(ConsumerId consumer, Time /*now*/) { impl_->add_consumer(consumer); }
 void Group::set_window(ConsumerId consumer, std::uint32_t messages, std::uint64_t bytes,
                        std::uint32_t concurrency) {

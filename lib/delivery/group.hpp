@@ -41,7 +41,7 @@ using ConsumerId = std::uint64_t;
 struct GroupOptions {
     Duration lease_duration = base::limits::kLeaseDuration;
     Duration resume_grace = base::limits::kResumeGrace;
-    Duration recover_grace = base::limits::kRecoverGrace;
+    Duration recover_grace = base::limits::kRecoverGrace;  ///< at least; see expect_holders()
     std::uint32_t max_attempts = base::limits::kMaxAttemptsDefault;  ///< counted failures before
                                                                      ///< dead; 0 = no limit
     Duration retry_wait_min = base::limits::kRetryWaitMin;
@@ -207,6 +207,9 @@ public:
     [[nodiscard]] bool paused() const;
 
     // --- consumers
+    /// A peer that may hold messages from before the restart was heard, and has not said yet
+    /// whether it consumes: what is unclear waits for it.
+    void expect_holders(Time now);
     /// `position` in the standby order is by call order. The window starts at 0.
     void add_consumer(ConsumerId consumer, Time now);
     /// Most unsettled messages and bytes; one message is always allowed when messages > 0.

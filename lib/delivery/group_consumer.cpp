@@ -122,8 +122,11 @@ bool Group::Impl::adoptable(const Span& span, ConsumerId id, LeaseId lease) cons
     if (span.state == SpanState::leased) return older && span.lease < lease;
     const bool waiting = span.state == SpanState::available || span.state == SpanState::blocked ||
                          span.state == SpanState::delayed || span.state == SpanState::unclear;
+    // What one gave back while others were not heard may be in the hands of a later one.
+    const bool later = older && span.lease < lease;
+    if (later && span.state != SpanState::dying && may_be_held(span)) return true;
     if (!waiting || !span.open) return false;
-    if (older && span.lease < lease) return true;
+    if (later) return true;
     return span.lease == lease && (span.holder == id || !holder_here);
 }
 
@@ -216,6 +219,7 @@ std::vector<Run> Group::Impl::announce(ConsumerId id, std::span<const HeldRun> h
     }
     consumer->announced.clear();
     consumer->announcing = false;
+    consumer->announced_once = true;
     if (consumer->link == ConsumerLink::resuming) consumer->link = ConsumerLink::up;
     return revoked;
 }

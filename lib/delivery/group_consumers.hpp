@@ -60,7 +60,8 @@ struct Consumer {
     /// Not leased, yet in its hands and filling its window: leases that ran out, and without
     /// ack_required all that it has not settled.
     base::RunSet overdue;
-    base::RunSet announced;   ///< adopted so far by the parts of an announcement
+    base::RunSet announced;  ///< adopted so far by the parts of an announcement
+    bool announced_once = false;
     bool announcing = false;  ///< some parts of an announcement came, not yet all
     SettledMemory settled;
     base::Time deadline = base::kNever;

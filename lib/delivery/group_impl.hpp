@@ -76,6 +76,7 @@ public:
     [[nodiscard]] bool ready() const { return !paused_ && has_work(); }
 
     // group_time.cpp
+    void expect_holders(Time now);
     [[nodiscard]] std::vector<Recall> take_recalls(Time now);
     void tick(Time now, base::WallTime wall_now);
     [[nodiscard]] Time next_deadline() const;
@@ -132,6 +133,10 @@ private:
     void account_lease(SpanIt it, bool in);
     [[nodiscard]] std::uint64_t key_of(SpanIt it) const;
     [[nodiscard]] SpanState resting_state(SpanIt it) const;
+    /// Not all from before the restart are heard: one of them may hold it under a newer lease.
+    [[nodiscard]] bool may_be_held(const Span& span) const {
+        return recovered_at_ != base::kNever && span.redelivered && span.lease.epoch < epoch_;
+    }
     /// Ends the lease, if any; the messages wait again. `open`: its holder may still settle them.
     void come_back(SpanIt it, bool redelivered, bool open);
     /// Moves a waiting span to the state that it should have now.
@@ -196,6 +201,7 @@ private:
 
     // group_time.cpp
     void wake_due();
+    [[nodiscard]] Time recovery_end() const;
     void end_recovery();
     void expire_leases(Time now);
     [[nodiscard]] std::uint64_t recall_need() const;
@@ -235,8 +241,10 @@ private:
 
     Time now_{};
     base::WallTime wall_{};
-    Time recovered_at_ = base::kNever;  ///< when unclear messages are given up as unheld
-    Time next_scan_ = base::kNever;     ///< when leases are looked through
+    Time recovered_at_ = base::kNever;  ///< when unclear messages are given up as unheld, unless
+                                        ///< somebody who has come has not announced yet
+    Time recovered_latest_ = base::kNever;  ///< then they are in any case
+    Time next_scan_ = base::kNever;         ///< when leases are looked through
 
     Facts facts_;
     GroupStats counters_;

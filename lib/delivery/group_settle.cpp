@@ -92,7 +92,8 @@ Group::Impl::Verdict Group::Impl::judge(const Span& span, ConsumerId id, LeaseId
     const bool running = span.state == SpanState::leased || span.open;
     if (running && span.holder == id && span.lease <= lease) return {true, {}};
     // From before the restart: of several holders the one with the newest lease is right.
-    const bool old = running && span.lease.epoch < epoch_ && lease.epoch < epoch_;
+    const bool old = (running || may_be_held(span)) && span.lease.epoch < epoch_ &&
+                     lease.epoch < epoch_;
     if (old && (span.lease < lease || (span.holder == 0 && span.lease == lease))) return {true, {}};
     return {false, RefuseReason::newer_lease};
 }

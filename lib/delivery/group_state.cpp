@@ -50,9 +50,11 @@ std::uint64_t Group::Impl::key_of(SpanIt it) const {
 }
 
 SpanState Group::Impl::resting_state(SpanIt it) const {
-    if (!it->second.special) return SpanState::available;
+    const bool unclear = may_be_held(it->second);
+    if (!it->second.special) return unclear ? SpanState::unclear : SpanState::available;
     const Message& message = messages_.at(it->first);
     if (options_.durable && message.retries_unstored > 0) return SpanState::storing;
+    if (unclear) return SpanState::unclear;
     if (message.retry.due > wall_) return SpanState::delayed;
     if (message.key != 0 && !keys_.may_go(message.key, it->first)) return SpanState::blocked;
     return SpanState::available;

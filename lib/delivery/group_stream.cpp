@@ -58,6 +58,7 @@ void Group::Impl::recover(base::RunSet settled, Seq end, Seq mark,
     }
     if (spans_.count(SpanState::unclear) > 0) {
         recovered_at_ = base::after(now, options_.recover_grace);
+        recovered_latest_ = std::max(recovered_at_, base::after(now, options_.lease_duration));
     }
 }
 

@@ -9,7 +9,7 @@ namespace peermq::delivery {
 void Group::Impl::tick(Time now, base::WallTime wall_now) {
     note_time(now, wall_now);
     wake_due();
-    if (now >= recovered_at_) end_recovery();
+    if (now >= recovery_end()) end_recovery();
     std::vector<ConsumerId> over;
     for (const Consumer* consumer : consumers_.all()) {
         if (now >= consumer->deadline) over.push_back(consumer->id);
@@ -30,6 +30,25 @@ void Group::Impl::wake_due() {
     while (!delayed_.empty() && delayed_.begin()->first <= wall_) {
         settle_down(spans_.find(delayed_.begin()->second));
     }
+}
+
+/// A peer that may be a holder was heard: it has as long to announce as one whose link was lost.
+void Group::Impl::expect_holders(Time now) {
+    now_ = std::max(now_, now);
+    if (recovered_at_ == base::kNever) return;
+    const Time until = std::min(base::after(now, options_.resume_grace), recovered_latest_);
+    recovered_at_ = std::max(recovered_at_, until);
+}
+
+/// Who has come but has not said yet what it holds is waited for while its link may live, though
+/// not for longer than a lease lasts.
+Time Group::Impl::recovery_end() const {
+    if (recovered_at_ == base::kNever) return base::kNever;
+    for (const Consumer* consumer : consumers_.all()) {
+        const bool silent = consumer->link == ConsumerLink::lapsed;
+        if (!consumer->announced_once && !silent) return recovered_latest_;
+    }
+    return recovered_at_;
 }
 
 void Group::Impl::end_recovery() {
@@ -61,7 +80,7 @@ void Group::Impl::expire_leases(Time now) {
 }
 
 Time Group::Impl::next_deadline() const {
-    Time next = std::min(recovered_at_, next_scan_);
+    Time next = std::min(recovery_end(), next_scan_);
     const std::uint64_t need = recall_need();
     for (const Consumer* consumer : consumers_.all()) {
         next = std::min(next, consumer->deadline);

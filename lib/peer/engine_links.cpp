@@ -158,6 +158,7 @@ void Engine::attach(LinkState& link) {
     }
     link.session = &session;
     session.link = &link;
+    for (const auto& [stream, producer] : producers_) producer->group.expect_holders(now_);
     if (link.target != 0) target_sessions_[link.target] = session.id;
     transport_.accept(link.channel);
     const wire::HostInfo& host = options_.host;

@@ -50,7 +50,16 @@ INSTANTIATE_TEST_SUITE_P(
               "the spool's directory was made by a process that died before the sync: all lost"},
         Found{13044,
               "of two holders from before a restart the one with the older lease came first"},
-        Found{13612, "HELD while the disk did not answer: taken for foreign"}),
+        Found{13612, "HELD while the disk did not answer: taken for foreign"},
+        Found{20765, "after a restart: given back by one, while a later holder was not heard yet"},
+        Found{42427, "the grace after a restart ended before the HELD of a holder that was back"},
+        Found{44989, "after a restart: given back by one, while a later holder was not heard yet"},
+        Found{54036, "the grace after a restart ended before the HELD of a holder that was back"},
+        Found{75418, "the grace after a restart ended before the HELD of a holder that was back"},
+        Found{77732, "the grace after a restart ended before the HELD of a holder that was back"},
+        Found{103053, "the grace after a restart ended before the HELD of a holder that was back"},
+        Found{111649, "after a restart: recalled from one, while a later holder was not heard yet"},
+        Found{114691, "after a restart: released by one, while a later holder was not heard yet"}),
     [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
 }  // namespace

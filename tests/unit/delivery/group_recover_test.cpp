@@ -104,6 +104,103 @@ TEST(GroupRecover, PrefersTheNewestOfOldLeases) {
     EXPECT_TRUE(rig.settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
 }
 
+TEST(GroupRecover, KeepsWhatAnEarlierHolderGivesBackForALaterOne) {
+    for (const SettleKind kind : {SettleKind::release, SettleKind::recalled, SettleKind::nack}) {
+        Rig rig(durable());
+        rig.records.keys = {{1, 5}};
+        rig.recover({}, 1, 1);
+        rig.consumer(1);
+        EXPECT_TRUE(rig.settle(1, kind, {1, 1}, kOldLease, 0s).empty());
+        EXPECT_THAT(rig.give(), IsEmpty());
+        rig.group.add_consumer(2, rig.now);
+        EXPECT_THAT(rig.announce(2, {{{1, 1}, {4, 2}, true}}), IsEmpty());
+        rig.store();
+        rig.pass(2s);
+        EXPECT_THAT(rig.give(), IsEmpty());
+        EXPECT_TRUE(rig.settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
+        EXPECT_TRUE(rig.group.settled(1));
+    }
+}
+
+TEST(GroupRecover, KeepsWhatADeadHolderHadForALaterOne) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    EXPECT_THAT(rig.announce(1, {{{1, 1}, kOldLease, true}}), IsEmpty());
+    rig.remove(1, true);
+    rig.store();
+    rig.consumer(3);
+    EXPECT_THAT(rig.give(), IsEmpty());
+    rig.group.add_consumer(2, rig.now);
+    EXPECT_THAT(rig.announce(2, {{{1, 1}, {4, 2}, true}}), IsEmpty());
+    EXPECT_EQ(rig.group.stats().in_flight, 1U);
+}
+
+TEST(GroupRecover, HandsOutWhatWasGivenBackWhenAllWereHeard) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    EXPECT_TRUE(rig.settle(1, SettleKind::nack, {1, 1}, kOldLease, 0s).empty());
+    EXPECT_TRUE(rig.settle(1, SettleKind::nack, {1, 1}, kOldLease, 0s).empty());
+    const Facts facts = rig.store();
+    ASSERT_EQ(facts.retries.size(), 1U);  // the repetition had no effect
+    EXPECT_THAT(rig.give(), IsEmpty());
+    rig.pass(2s);
+    EXPECT_EQ(rig.give_one().attempt, 2);
+}
+
+TEST(GroupRecover, WaitsForWhoHasComeAndNotAnnounced) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.group.add_consumer(2, rig.now);
+    rig.pass(10s);
+    EXPECT_THAT(rig.give(), IsEmpty());
+    EXPECT_THAT(rig.announce(2, {}), IsEmpty());
+    EXPECT_LE(rig.group.next_deadline(), rig.now);
+    rig.pass(0s);
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 1}));
+}
+
+TEST(GroupRecover, WaitsForASilentConsumerAsLongAsForALostLink) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.group.add_consumer(2, rig.now);
+    rig.pass(1s);
+    rig.group.suspect_consumer(2, rig.now);
+    rig.pass(1900ms);
+    EXPECT_THAT(rig.give(), IsEmpty());
+    rig.pass(100ms);
+    rig.pass(0s);
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 1}));
+}
+
+TEST(GroupRecover, WaitsNoLongerThanALeaseLasts) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.group.add_consumer(2, rig.now);
+    for (int i = 0; i < 30; ++i) {
+        EXPECT_THAT(rig.give(), IsEmpty());
+        rig.group.expect_holders(rig.now);
+        rig.pass(1s);
+    }
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 1}));
+}
+
+TEST(GroupRecover, WaitsForPeersThatHaveJustComeToSayWhetherTheyConsume) {
+    Rig rig(durable());
+    rig.recover({}, 1, 1);
+    rig.consumer(1);
+    rig.pass(1500ms);
+    rig.group.expect_holders(rig.now);
+    rig.pass(1900ms);
+    EXPECT_THAT(rig.give(), IsEmpty());
+    rig.pass(100ms);
+    EXPECT_EQ(rig.give_one().run, (Seqs{1, 1}));
+}
+
 TEST(GroupRecover, RevokesAnOlderOfOldLeases) {
     Rig rig;
     rig.recover({}, 1, 1);

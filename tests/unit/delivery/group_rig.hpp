@@ -72,6 +72,7 @@ struct Rig {
     void consumer(ConsumerId id, std::uint32_t window = 100, std::uint32_t concurrency = 1,
                   std::uint64_t bytes = 1U << 30) {
         group.add_consumer(id, now);
+        (void)group.announce(id, {}, true, now);  // as every inbox does before its first GRANT
         group.set_window(id, window, bytes, concurrency);
     }
     std::vector<Assignment> give(std::size_t bytes = 1U << 30, std::size_t batch = 128 * 1024) {
