@@ -58,6 +58,9 @@ bool Group::hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t
                      Time now, base::WallTime wall_now, std::vector<Assignment>& out) {
     return impl_->hand_out(context, bytes_max, batch_bytes_max, now, wall_now, out);
 }
+void Group::take_back(ConsumerId consumer, Run run, LeaseId lease) {
+    impl_->take_back(consumer, run, lease);
+}
 std::vector<Group::Recall> Group::take_recalls(Time now) { return impl_->take_recalls(now); }
 bool Group::ready() const { return impl_->ready(); }
 

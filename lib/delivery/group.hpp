@@ -259,6 +259,8 @@ public:
     /// settled and among the facts: for a strict at most once, store them before sending.
     bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max,
                   Time now, base::WallTime wall_now, std::vector<Assignment>& out);
+    /// What hand_out() gave could not be sent: it comes back as if it had never been given.
+    void take_back(ConsumerId consumer, Run run, LeaseId lease);
     /// Consumers that hold more than they work on while another has free slots: ask back so many.
     struct Recall {
         ConsumerId consumer = 0;

@@ -224,6 +224,19 @@ std::vector<Run> Group::Impl::announce(ConsumerId id, std::span<const HeldRun> h
     return revoked;
 }
 
+void Group::Impl::take_back(ConsumerId id, Run run, LeaseId lease) {
+    auto it = spans_.ending_at_or_after(run.first);
+    while (it != spans_.end() && it->first <= run.last) {
+        const Run part{std::max(it->first, run.first), std::min(it->second.last, run.last)};
+        const Span& span = it->second;
+        if (span.state == SpanState::leased && span.holder == id && span.lease == lease) {
+            it = spans_.isolate(it, part);
+            come_back(it, false, false);
+        }
+        ++it;
+    }
+}
+
 void Group::Impl::renew(ConsumerId id, std::span<const Run> runs, Time now) {
     now_ = std::max(now_, now);
     Consumer* consumer = consumers_.find(id);

@@ -73,6 +73,7 @@ public:
     // group_hand_out.cpp
     bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max,
                   Time now, base::WallTime wall_now, std::vector<Assignment>& out);
+    void take_back(ConsumerId id, Run run, LeaseId lease);
     [[nodiscard]] bool ready() const { return !paused_ && has_work(); }
 
     // group_time.cpp

@@ -280,6 +280,7 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
         std::shared_ptr<const Chunk> chunk;
     };
     HandOut source(*this, producer);
+    std::vector<delivery::Assignment> unsent;
     wire::Batch batch;
     batch.lease_epoch = assignments.front().lease.epoch;
     std::vector<Piece> pieces;
@@ -308,7 +309,11 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
         if (assignment.alone) flags |= wire::kAlone;
         for (base::Seq seq = assignment.run.first; seq <= assignment.run.last;) {
             const OutStream::Cached found = source.find(seq);
-            if (!found.chunk) break;  // damaged since it was looked at: the lease ends by itself
+            if (!found.chunk) {  // since it was looked at it was damaged, or cannot be read now
+                unsent.push_back(assignment);
+                unsent.back().run.first = seq;
+                break;
+            }
             const base::Run part{seq, std::min(assignment.run.last, found.run.last)};
             if (!pieces.empty() && found.chunk->epoch() != batch.epoch) send_now();
             batch.epoch = found.chunk->epoch();
@@ -328,6 +333,9 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
         }
     }
     send_now();
+    for (const delivery::Assignment& assignment : unsent)
+        producer.group.take_back(assignment.consumer, assignment.run, assignment.lease);
+    for (const base::Run run : source.lost()) producer.group.lose(run);
 }
 
 void Engine::send_fragments(LinkState& link, std::uint32_t handle,

@@ -385,6 +385,45 @@ TEST(GroupRecall, AsksAgainAfterASecondWithoutAnswer) {
     EXPECT_EQ(rig.group.take_recalls(rig.now).size(), 1U);
 }
 
+TEST(GroupTakeBack, FreesTheSlotsAndGivesAgainUnflagged) {
+    Rig rig;
+    rig.consumer(1, 4);
+    rig.group.append(4);
+    const Assignment given = rig.give_one();
+    EXPECT_TRUE(rig.give().empty());
+    rig.group.take_back(1, {3, 4}, given.lease);
+    EXPECT_EQ(rig.group.stats().in_flight, 2U);
+    const Assignment again = rig.give_one();
+    EXPECT_EQ(again.run, (Seqs{3, 4}));
+    EXPECT_EQ(again.attempt, 1);
+    EXPECT_FALSE(again.redelivered);
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 2}, given.lease).empty());
+    EXPECT_TRUE(rig.ack(again).empty());
+}
+
+TEST(GroupTakeBack, LeavesWhatHasAnotherLeaseOrHolder) {
+    Rig rig;
+    rig.consumer(1);
+    rig.consumer(2);
+    rig.group.append(1);
+    const Assignment given = rig.give_one();
+    rig.group.take_back(given.consumer == 1 ? 2 : 1, {1, 1}, given.lease);
+    rig.group.take_back(given.consumer, {1, 1}, kOldLease);
+    rig.group.take_back(given.consumer, {2, 9}, given.lease);
+    EXPECT_EQ(rig.group.stats().in_flight, 1U);
+}
+
+TEST(GroupTakeBack, LetsADamagedMessageBeGivenUp) {
+    Rig rig;
+    rig.consumer(1);
+    rig.group.append(1);
+    const Assignment given = rig.give_one();
+    rig.group.take_back(1, {1, 1}, given.lease);
+    rig.group.lose({1, 1});
+    EXPECT_EQ(rig.group.stats().lost, 1U);
+    EXPECT_EQ(rig.group.stats().depth, 0U);
+}
+
 TEST(GroupRecall, LeavesWhatAConsumerIsWorkingOn) {
     Rig rig;
     rig.consumer(1, 100, 4);
