@@ -198,6 +198,7 @@ private:
     void limit_dead_letters(Producer& producer);
     void store_mark(Producer& producer);
     void announce_readiness(Producer& producer);
+    void answer_settlements(Producer& producer);
     void send_confirm(Producer& producer, delivery::ConsumerId consumer, std::uint64_t number,
                       std::vector<delivery::RefusedRun> refused);
     void when_stored(std::uint64_t ticket, std::function<void()> action);

@@ -65,6 +65,7 @@ public:
     std::size_t room(delivery::ConsumerId consumer) override {
         const auto it = producer_.consumers.find(consumer);
         if (it == producer_.consumers.end() || it->second.handle == 0) return 0;
+        if (producer_.unanswered.size() >= base::limits::kSettledMemoryRunsMax) return 0;
         const LinkState* link = it->second.session->link;
         if (link == nullptr || link->closed || !link->pending.empty()) return 0;
         return link->machine.room();
@@ -522,6 +523,7 @@ void Engine::tick_producers() {
         for (const delivery::Facts::Dead& dead : std::exchange(producer->unburied, {}))
             bury(*producer, dead);
         store_facts(*producer);
+        answer_settlements(*producer);
         for (const delivery::Group::Recall& recall : producer->group.take_recalls(now_)) {
             const Producer::Binding& binding = producer->consumers.at(recall.consumer);
             if (binding.handle == 0 || binding.session->link == nullptr) continue;

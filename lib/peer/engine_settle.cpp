@@ -1,6 +1,7 @@
 /// The sending side: what consumers say that they hold, and what they say of it.
 
 #include <algorithm>
+#include <utility>
 
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
@@ -136,17 +137,26 @@ void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle
         }
     }
     store_facts(producer);
-    if (commits_ != nullptr && producer.stream->stored()) {
-        // Stored together with the facts above, which have just been queued.
-        const std::uint64_t ticket = commits_->add_changes({}, {}, false);
-        when_stored(ticket, [this, &producer, consumer, number = settle.number,
-                             refused = std::move(refused)] {
-            send_confirm(producer, consumer, number, refused);
-        });
-    } else {
-        send_confirm(producer, consumer, settle.number, std::move(refused));
-    }
+    producer.unanswered.push_back({consumer, settle.number, std::move(refused)});
+    answer_settlements(producer);
     wake(producer);
+}
+
+/// Confirms what is stored with the facts that have just been queued. A CONFIRM counts for all
+/// before it, so that none goes while a message that was to die is not on its way to the disk.
+void Engine::answer_settlements(Producer& producer) {
+    if (!producer.unburied.empty()) return;
+    const bool stored = commits_ != nullptr && producer.stream->stored();
+    for (Producer::Answer& answer : std::exchange(producer.unanswered, {})) {
+        if (!stored) {
+            send_confirm(producer, answer.consumer, answer.number, std::move(answer.refused));
+            continue;
+        }
+        const std::uint64_t ticket = commits_->add_changes({}, {}, false);
+        when_stored(ticket, [this, &producer, answer = std::move(answer)] {
+            send_confirm(producer, answer.consumer, answer.number, answer.refused);
+        });
+    }
 }
 
 void Engine::send_confirm(Producer& producer, delivery::ConsumerId consumer, std::uint64_t number,

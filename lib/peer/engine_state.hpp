@@ -109,6 +109,13 @@ struct Producer {
     bool announced_ready = false;
     std::uint64_t activity = 0;                     ///< of the group, as told to the consumers
     std::vector<delivery::Facts::Dead> unburied{};  ///< could not be read yet
+    struct Answer {
+        delivery::ConsumerId consumer = 0;
+        std::uint64_t number = 0;
+        std::vector<delivery::RefusedRun> refused;
+    };
+    /// In order; they wait for the unburied, whose settlements they may confirm.
+    std::vector<Answer> unanswered{};
     base::Time idle_since = base::kNever;
     base::Seq mark_asked = 0;
     std::uint64_t dead = 0;

@@ -52,6 +52,8 @@ INSTANTIATE_TEST_SUITE_P(
               "of two holders from before a restart the one with the older lease came first"},
         Found{13612, "HELD while the disk did not answer: taken for foreign"},
         Found{20765, "after a restart: given back by one, while a later holder was not heard yet"},
+        Found{26951,
+              "a reject was confirmed while its message could not be read for the dead letters"},
         Found{42427, "the grace after a restart ended before the HELD of a holder that was back"},
         Found{44989, "after a restart: given back by one, while a later holder was not heard yet"},
         Found{54036, "the grace after a restart ended before the HELD of a holder that was back"},
