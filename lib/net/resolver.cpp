@@ -2,40 +2,24 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <deque>
 #include <mutex>
 #include <utility>
+
+#include "base/signal_mask.hpp"
 
 namespace peermq::net {
 namespace {
 
 /// Round-robin records can be many; a round over more than this would take minutes.
 constexpr std::size_t kAddressesMax = 16;
-
-/// The application's signal handlers run on its own threads.
-class SignalsBlocked {
-public:
-    SignalsBlocked() noexcept {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    sigset_t before_;
-};
 
 }  // namespace
 
@@ -112,7 +96,7 @@ void Resolver::ask(std::uint64_t request, std::string host) {
         shared_->requests.emplace_back(request, std::move(host));
     }
     if (!thread_.joinable()) {
-        const SignalsBlocked blocked;
+        const base::AllSignalsBlocked blocked;
         thread_ = std::thread([shared = shared_] { run(shared); });
     }
     shared_->changed.notify_one();

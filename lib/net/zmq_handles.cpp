@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/signal_mask.hpp"
 #include "peermq/error.hpp"
 
 namespace peermq::net {
@@ -95,8 +96,12 @@ void ZmqContext::terminate() noexcept {
     handle_ = nullptr;
 }
 
-ZmqSocket::ZmqSocket(const ZmqContext& context, int type)
-    : handle_(zmq_socket(context.get(), type)) {
+ZmqSocket::ZmqSocket(const ZmqContext& context, int type) {
+    {
+        // The first socket of a context starts libzmq's threads.
+        const base::AllSignalsBlocked blocked;
+        handle_ = zmq_socket(context.get(), type);
+    }
     if (handle_ == nullptr) throw_zmq("cannot create a ZeroMQ socket (see ulimit -n)");
     set(ZMQ_LINGER, 0);
 }

@@ -23,20 +23,27 @@ CommitQueue::CommitQueue(spool::Spool& spool, base::Clock& clock, CommitListener
 
 void CommitQueue::add_stream(const std::shared_ptr<OutStream>& stream) {
     const std::lock_guard lock(mutex_);
+    if (failed_) return;
     dirty_.push_back(stream);
-    if (sleeping_until_ > records_due()) wanted_.notify_one();
+    wake_committer();
+}
+
+/// Whoever leaves work tells, also a caller of try_commit() that could not finish it: under mutex_.
+void CommitQueue::wake_committer() {
+    if (sleeping_until_ > next_due()) wanted_.notify_one();
 }
 
 std::uint64_t CommitQueue::add_changes(std::vector<spool::StateChange> changes,
                                        std::vector<std::shared_ptr<OutStream>> streams,
                                        bool urgent) {
     const std::lock_guard lock(mutex_);
+    if (failed_) return next_ticket_++;
     std::move(changes.begin(), changes.end(), std::back_inserter(changes_));
     std::move(streams.begin(), streams.end(), std::back_inserter(bound_));
     const base::Time now = clock_.now();
     changes_due_ = std::min(changes_due_,
                             urgent ? now : base::after(now, base::limits::kSettlementDelayMax));
-    if (sleeping_until_ > changes_due_) wanted_.notify_one();
+    wake_committer();
     return next_ticket_++;
 }
 
@@ -137,6 +144,7 @@ CommitQueue::Round CommitQueue::gather() {
             const std::lock_guard lock(mutex_);
             dirty_.insert(dirty_.begin(), dirty.begin() + static_cast<std::ptrdiff_t>(i),
                           dirty.end());
+            wake_committer();
             break;
         }
         // Cleared before the look, set again by the next append after it.
@@ -199,6 +207,7 @@ std::size_t CommitQueue::commit_round() {
     if (!more.empty()) {
         const std::lock_guard lock(mutex_);
         dirty_.insert(dirty_.end(), more.begin(), more.end());
+        wake_committer();
     }
     if (round.sync) {
         if (spool_.sync() != spool::CommitResult::ok) {
@@ -263,10 +272,19 @@ void CommitQueue::give_back(Round&& round) {
         if (!changes_.empty()) changes_due_ = clock_.now();
     }
     retry_at_ = base::after(clock_.now(), kFullRetryInterval);
+    wake_committer();
 }
 
 void CommitQueue::fail(const Round& round) {
-    failed_ = true;
+    {
+        // Nothing is stored any more: what waits would wait for ever, and be looked at for ever.
+        const std::lock_guard lock(mutex_);
+        failed_ = true;
+        dirty_.clear();
+        bound_.clear();
+        changes_.clear();
+        changes_due_ = base::kNever;
+    }
     for (const auto& stream : round.streams) stream->fail(ErrorCode::io_error, spool_.failure());
     listener_.commit_failed(ErrorCode::io_error, spool_.failure());
 }

@@ -8,6 +8,7 @@
 ///
 /// Threads: any. Lock order: commit role, then the queue's lock, then a stream's lock.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -50,12 +51,14 @@ public:
     /// Commits what is pending, in this thread, if the role is free. False when somebody else has
     /// it.
     bool try_commit();
-    /// Commits what is pending, in this thread, after whoever does so now: what was queued before
-    /// the call is stored when it returns, unless storing failed.
+    /// Commits what is pending, in this thread, after whoever does so now: changes queued before
+    /// the call are stored when it returns, unless storing failed or the disk is full.
     void commit();
     /// The committer thread: commits whenever something is due, until stop(); then once more.
     void run();
     void stop();
+    /// Storing has failed for good: nothing more is taken, no ticket comes up any more.
+    [[nodiscard]] bool failed() const noexcept { return failed_.load(); }
     /// True when nothing waits to be stored.
     [[nodiscard]] bool idle();
     /// When run() would commit next: now for records, later for changes alone; kNever when idle.
@@ -76,6 +79,7 @@ private:
     std::size_t commit_round();
     [[nodiscard]] base::Time records_due() const;
     [[nodiscard]] base::Time next_due() const;
+    void wake_committer();
     [[nodiscard]] Round gather();
     void take_records(const std::shared_ptr<OutStream>& stream, std::size_t bytes_max, Round& round,
                       std::size_t& bytes);
@@ -88,8 +92,8 @@ private:
     CommitListener& listener_;
 
     std::mutex role_;
-    bool failed_ = false;  ///< guarded by role_
-    bool full_ = false;    ///< guarded by role_
+    std::atomic<bool> failed_{false};  ///< set under role_ and mutex_
+    bool full_ = false;                ///< guarded by role_
     /// Guarded by role_. Small after a full disk, twice as much after each success.
     std::size_t round_bytes_max_ = base::limits::kCommitBytesMax;
     base::Time last_sync_{};  ///< guarded by role_

@@ -119,6 +119,7 @@ base::Time Engine::next_deadline() const {
 }
 
 void Engine::when_stored(std::uint64_t ticket, std::function<void()> action) {
+    if (commits_ != nullptr && commits_->failed()) return;
     awaiting_store_.push_back({ticket, std::move(action)});
 }
 
@@ -141,7 +142,8 @@ bool Engine::took_all(Producer& producer) {
     OutStream& stream = *producer.stream;
     if (stream.stored() || producer.group.paused()) return true;
     stream.listed.store(false);
-    return !producer.group.append(stream.handable_end());
+    // Read under the stream's lock: who posts after it finds the flag cleared.
+    return !producer.group.append(stream.accepted_end());
 }
 
 void Engine::wake(Producer& producer) {

@@ -56,7 +56,8 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
         if (stored() && !await_writer(lock, when_full)) return std::nullopt;
         if (!take_quota(lock, bytes, when_full)) return std::nullopt;
         seq = record.seq = accepted_end_ + 1;
-        far_ahead = bytes_ > kFarAheadBytes && (!tail_ || !tail_->fits(bytes));
+        far_ahead = when_full == WhenFull::as_configured && bytes_ > kFarAheadBytes &&
+                    (!tail_ || !tail_->fits(bytes));
         chunk_for(bytes).append(record, bytes, seed_);
         accepted_end_ = seq;
         bytes_ += bytes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <system_error>
 
 #include "peer/thread.hpp"
 #include "peermq/version.hpp"
@@ -184,10 +185,16 @@ void Runtime::recover_streams() {
 }
 
 void Runtime::start_threads() {
-    background_ = start_thread("pmq-background", [this] { run_background(); });
-    if (!spool_) return;
-    committer_ = start_thread("pmq-committer", [this] { commits_->run(); });
-    keeper_ = start_thread("pmq-keeper", [this] { run_keeper(); });
+    try {
+        background_ = start_thread("pmq-background", [this] { run_background(); });
+        if (!spool_) return;
+        committer_ = start_thread("pmq-committer", [this] { commits_->run(); });
+        keeper_ = start_thread("pmq-keeper", [this] { run_keeper(); });
+    } catch (const std::system_error& error) {
+        stop_threads();
+        throw Error(ErrorCode::io_error,
+                    std::string("cannot start a thread (see ulimit -u): ") + error.what());
+    }
 }
 
 // --- endpoints and queues

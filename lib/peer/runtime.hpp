@@ -90,13 +90,15 @@ private:
     void recover_streams();
     void report_damage(const spool::Damage& damage);
     void start_threads();
+    void stop_threads();
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
                                            Durability durability, const PushOptions& options);
     std::shared_ptr<OutStream> make_queue(std::string_view name, Durability durability,
                                           const PushOptions& options);
 
     /// Lets the engine work, in this thread if the role is free, else in the thread that has it.
-    void nudge();
+    void nudge() noexcept;
+    void report_failed_turn(const std::exception& error) noexcept;
     /// Wakes a thread that will let the engine work, soon.
     void kick();
     /// One turn of the engine, in the owner role; true when the sockets have more already.
@@ -147,6 +149,7 @@ private:
     std::atomic<bool> driver_waiting_{false};
     std::atomic<base::Time> waiting_until_{base::Time{}};
 
+    std::mutex closing_;        ///< held by close(), so that a second one waits for the first
     std::mutex streams_mutex_;  ///< guards what follows, up to close_result_
     std::map<std::string, std::shared_ptr<OutStream>, std::less<>> pushes_;
     std::map<std::string, PushOptions, std::less<>>

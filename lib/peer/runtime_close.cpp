@@ -23,6 +23,7 @@ std::string_view to_string(Durability durability) {
 }  // namespace
 
 bool Runtime::close(base::Duration timeout) {
+    const std::lock_guard closing(closing_);
     std::vector<std::shared_ptr<OutStream>> pushes;
     {
         const std::lock_guard lock(streams_mutex_);
@@ -64,21 +65,9 @@ bool Runtime::close(base::Duration timeout) {
         commits_->stop();
         committer_.join();
     }
-    {
-        const std::lock_guard role(role_);
-        (void)step();  // confirms what the last commit has stored
-        engine_->say_bye();
-    }
-    {
-        const std::lock_guard lock(driver_mutex_);
-        const std::lock_guard keeper(keeper_mutex_);
-        stopping_ = true;
-        driver_changed_.notify_all();
-        keeper_wanted_.notify_all();
-    }
-    network_->wake();
-    background_.join();
-    if (keeper_.joinable()) keeper_.join();
+    (void)guarded_step();  // confirms what the last commit has stored
+    with_engine([](Engine& engine) { engine.say_bye(); });
+    stop_threads();
     {
         const std::lock_guard role(role_);
         network_->shut_down(std::max(deadline, base::after(clock_.now(), 50ms)));
@@ -88,6 +77,23 @@ bool Runtime::close(base::Duration timeout) {
     const std::lock_guard lock(streams_mutex_);
     close_result_ = clean;
     return clean;
+}
+
+void Runtime::stop_threads() {
+    if (committer_.joinable()) {
+        commits_->stop();
+        committer_.join();
+    }
+    {
+        const std::lock_guard lock(driver_mutex_);
+        const std::lock_guard keeper(keeper_mutex_);
+        stopping_ = true;
+        driver_changed_.notify_all();
+        keeper_wanted_.notify_all();
+    }
+    network_->wake();
+    if (background_.joinable()) background_.join();
+    if (keeper_.joinable()) keeper_.join();
 }
 
 std::uint64_t Runtime::purge(OutStream& stream) {

@@ -48,7 +48,7 @@ bool Runtime::step() {
     return more;
 }
 
-void Runtime::nudge() {
+void Runtime::nudge() noexcept {
     work_pending_.store(true);
     while (work_pending_.load()) {
         bool more = false;
@@ -56,13 +56,27 @@ void Runtime::nudge() {
             // Whoever has the role looks at work_pending_ once more after giving it back.
             const std::unique_lock role(role_, std::try_to_lock);
             if (!role) return;
-            more = step();
+            try {
+                more = step();
+            } catch (const std::exception& error) {
+                report_failed_turn(error);
+                return;  // tried again with the next turn
+            }
         }
         if (more) {
             // This thread has other things to do: the driver goes on.
             kick();
             return;
         }
+    }
+}
+
+void Runtime::report_failed_turn(const std::exception& error) noexcept {
+    try {
+        events_.emit({EventKind::io_error, "", "", 1,
+                      std::string("a turn of the peer failed: ") + error.what()});
+    } catch (...) {
+        // No memory for telling so: the next turn fails likewise, or does not.
     }
 }
 
@@ -141,8 +155,7 @@ bool Runtime::guarded_step() {
         return step();
     } catch (const std::exception& error) {
         // Nothing may leave a thread of ours. What failed is tried again with the next turn.
-        events_.emit({EventKind::io_error, "", "", 1,
-                      std::string("a turn of the peer failed: ") + error.what()});
+        report_failed_turn(error);
         std::this_thread::sleep_for(kVacancy);
         return false;
     }
@@ -158,7 +171,9 @@ void Runtime::run_background() {
             looks = drives_ == seen ? looks + 1 : 0;
             seen = drives_;
             background_looking_.store(true);
-            if (looks > kLooksBeforeParking) {
+            if (work_pending_.load()) {
+                // Left before it could be seen that we look.
+            } else if (looks > kLooksBeforeParking) {
                 background_parked_ = true;
                 driver_changed_.wait_for(lock, kKeeperInterval);
                 background_parked_ = false;
@@ -168,7 +183,9 @@ void Runtime::run_background() {
             background_looking_.store(false);
             if ((work_pending_.load() || flush_pending_.load()) && !stopping_) {
                 lock.unlock();
-                (void)guarded_step();
+                const bool more = guarded_step();
+                // Who found the role taken by this turn left its work, and the driver may sleep.
+                if (more || work_pending_.load()) kick();
                 lock.lock();
             }
             continue;
@@ -271,12 +288,7 @@ void Runtime::check_process() const { detail::check_process(process_generation_)
 void Runtime::committed(const std::vector<std::shared_ptr<OutStream>>& streams,
                         std::uint64_t ticket) {
     engine_->notifications().committed(streams, ticket);
-    try {
-        nudge();
-    } catch (const std::exception& error) {
-        events_.emit({EventKind::io_error, "", "", 1,
-                      std::string("a turn of the peer failed: ") + error.what()});
-    }
+    nudge();
     if (spool_->maintenance_due()) {
         const std::lock_guard lock(keeper_mutex_);
         keeper_wanted_.notify_one();

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <thread>
 #include <utility>
+
+#include "base/signal_mask.hpp"
 
 namespace peermq::detail {
 
@@ -12,12 +13,8 @@ namespace peermq::detail {
 /// are the application's.
 template <typename Work>
 std::thread start_thread(const char* name, Work&& work) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const base::AllSignalsBlocked blocked;
     std::thread thread(std::forward<Work>(work));
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_setname_np(thread.native_handle(), name);
     return thread;
 }

@@ -95,12 +95,13 @@ bool LogSpool::fits(std::uint64_t bytes, bool reserve_use) const {
 /// Messages never take the last room for what frees space: either the next segment is there
 /// already, or half of this one stays free.
 bool LogSpool::keep_reserve(std::uint64_t bytes) {
-    {
-        std::lock_guard lock(mutex_);
-        if (!prepared_.empty()) return true;
-    }
-    if (active_->used + bytes <= active_limit_ / 2) return true;
+    if (has_prepared() || active_->used + bytes <= active_limit_ / 2) return true;
     return !is_full(create_prepared(segment_bytes_));
+}
+
+bool LogSpool::has_prepared() const {
+    std::lock_guard lock(mutex_);
+    return !prepared_.empty();
 }
 
 CommitResult LogSpool::place(PendingBatch&& pending, bool reserve_use) {
@@ -119,7 +120,11 @@ CommitResult LogSpool::place(PendingBatch&& pending, bool reserve_use) {
     if (end > active_->file_bytes) {
         // Beyond what is preallocated: ask first, so that a full disk leaves nothing half written.
         const int error = active_->file->allocate(active_->file_bytes, end - active_->file_bytes);
-        if (is_full(error)) return CommitResult::no_space;
+        if (is_full(error)) {
+            // What frees space goes on in the prepared segment, which has its room already.
+            if (!reserve_use || !has_prepared()) return CommitResult::no_space;
+            if (const CommitResult result = rotate(true); result != CommitResult::ok) return result;
+        }
     }
     const int error = append(std::move(pending));
     if (error == 0) return CommitResult::ok;
@@ -207,10 +212,7 @@ void LogSpool::note_registered() {
 // --- rotation
 
 bool LogSpool::reserve_affordable() {
-    {
-        std::lock_guard lock(mutex_);
-        if (!prepared_.empty()) return true;
-    }
+    if (has_prepared()) return true;
     std::uint64_t free = 0;
     if (files_->free_bytes(free) == 0 && free >= 2 * segment_bytes_) return true;
     return create_prepared(segment_bytes_) == 0;

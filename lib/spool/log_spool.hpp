@@ -118,6 +118,7 @@ private:
     [[nodiscard]] int create_prepared(std::uint64_t bytes);
     void add_prepared(std::shared_ptr<Segment> segment);
     [[nodiscard]] bool keep_reserve(std::uint64_t bytes);
+    [[nodiscard]] bool has_prepared() const;
     [[nodiscard]] bool reserve_affordable();
     [[nodiscard]] int seal();
     void make_active(std::shared_ptr<Segment> next);

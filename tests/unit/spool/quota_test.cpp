@@ -182,6 +182,24 @@ TEST(SpoolSpace, GoesOnWithoutPreallocation) {
     EXPECT_EQ(bench.read_all(100).seqs, seqs(1, 100));
 }
 
+TEST(SpoolSpace, WhatFreesSpaceGoesToThePreparedSegmentWhenTheCurrentOneCannotGrow) {
+    Bench bench;
+    bench.files.fail_call(Operation::allocate, 1, EOPNOTSUPP, true);
+    bench.open();
+    bench.commit({1, 60}, 20);
+    bench.files.clear_failures();
+    bench.maintain();  // prepares a segment that has its room
+    bench.files.set_capacity(bench.files.used_bytes());
+    EXPECT_EQ(bench.write({61, 90}, 300), CommitResult::no_space);
+    for (Seq seq = 1; seq <= 50; ++seq) {  // more than the last page has room for
+        ASSERT_EQ(bench.settle_durably({seq, seq}), CommitResult::ok) << seq;
+    }
+    bench.crash(CrashPolicy::drop_all());
+    bench.files.set_capacity(bench.files.used_bytes() + 8 * base::limits::kSegmentBytesMin);
+    bench.open();
+    EXPECT_EQ(bench.read_all(60).seqs, seqs(51, 60));
+}
+
 TEST(SpoolSpace, HealsFromAWriteThatRanOutOfSpace) {
     Bench bench;
     bench.open();
