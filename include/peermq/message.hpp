@@ -18,7 +18,8 @@ using std::chrono::nanoseconds;
 /// UTC with nanoseconds.
 using Timestamp = std::chrono::time_point<std::chrono::system_clock, nanoseconds>;
 
-/// Name and value. Names that begin with "peermq-" are reserved.
+/// Name and value. Names that begin with "peermq-" are reserved: refused, but for "peermq-dead-",
+/// which is left out, so that a dead letter can be sent again with the headers that it has.
 using HeaderView = std::pair<std::string_view, std::string_view>;
 
 /// What to send. A view: everything in it must live until the call that takes it has returned.

@@ -11,7 +11,8 @@ inline constexpr std::string_view kIdHeader = "peermq-id";
 inline constexpr std::string_view kCorrelationIdHeader = "peermq-correlation-id";
 inline constexpr std::string_view kReplyToHeader = "peermq-reply-to";
 inline constexpr std::string_view kContentTypeHeader = "peermq-content-type";
-/// Why a message lies among the dead letters: these are shown to its reader like any other header.
+/// Why a message lies among the dead letters: these are shown to its reader like any other header,
+/// and left out when it is posted again.
 inline constexpr std::string_view kDeadPrefix = "peermq-dead-";
 
 }  // namespace peermq::detail

@@ -30,6 +30,8 @@ std::string encode_properties(const Message& message) {
     add(detail::kReplyToHeader, message.reply_to);
     add(detail::kContentTypeHeader, message.content_type);
     for (const HeaderView& header : message.headers) {
+        // Why it lay among the dead letters is no part of a message that is sent again.
+        if (header.first.starts_with(detail::kDeadPrefix)) continue;
         if (header.first.starts_with(detail::kReservedPrefix)) {
             refuse(ErrorCode::invalid_argument,
                    "header name \"" + std::string(header.first.substr(0, 64)) +
