@@ -62,7 +62,7 @@ public:
     [[nodiscard]] BytesView body() const noexcept { return body_; }
     [[nodiscard]] std::string_view text() const noexcept { return body_.text(); }
     [[nodiscard]] std::string_view key() const noexcept { return key_; }
-    /// All headers but the reserved ones.
+    /// All headers, also those that say why a dead letter died, but not the properties below.
     [[nodiscard]] std::vector<HeaderView> headers() const;
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
     /// The sender's id, or "<stream>-<epoch>-<sequence>" when it gave none.
@@ -88,7 +88,7 @@ public:
                     std::string_view reason = {});
     /// Given back: does not count, comes again at once, perhaps elsewhere.
     Settlement release();
-    /// Never to be handled: to the dead letters with this reason.
+    /// Never to be handled: to the dead letters with this reason. Discards what is a dead letter.
     Settlement reject(std::string_view reason);
     [[nodiscard]] bool settled() const noexcept { return settled_; }
 

@@ -43,7 +43,8 @@ struct PeerOptions {
     /// Size of one log segment. 16 KiB to 1 GiB, default 64 MiB; smaller ones free disk sooner.
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
     /// Most bytes of one message with its properties. Default 16 MiB, at most 1 GiB. Larger ones
-    /// are refused by the sender (too_large) and cut the link when a stranger sends them.
+    /// are refused by the sender (too_large) and cut the link when a stranger sends them; a dead
+    /// letter may be longer by the headers that say why it died.
     std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
     /// Allows binding addresses that other hosts can reach without encryption.
     bool insecure = false;

@@ -32,6 +32,9 @@ inline constexpr std::size_t kMessageBytesMaxCeiling = 1024 * kMiB;
 /// the wire; a larger record has its own chunk. 132 KiB and not 128: two bodies of 64 KiB fit.
 inline constexpr std::size_t kChunkBytes = 132 * kKiB;
 
+/// How much longer than message_bytes_max a dead letter may be: its headers say why it died.
+inline constexpr std::size_t kDeadLetterExtraBytes = kHeadersBytesMax + 1 * kKiB;
+
 // --- wire
 /// A batch stops growing at this size; a larger single record travels as fragments of at most it.
 inline constexpr std::size_t kBatchBytesMax = 132 * kKiB;

@@ -85,6 +85,7 @@ struct StreamOrder {
     }
 };
 
+struct Incoming;
 struct Producer;
 struct Consumer;
 struct Session;
@@ -193,6 +194,7 @@ private:
                         base::ByteSpan record, const std::shared_ptr<const void>& pin);
     void store_facts(Producer& producer);
     void bury(Producer& producer, const delivery::Facts::Dead& dead);
+    void drop_dead_letter(Producer& producer, const delivery::Facts::Dead& dead);
     void move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead,
                               base::ByteSpan record);
     void limit_dead_letters(Producer& producer);
@@ -220,6 +222,7 @@ private:
     void on_unoffer(LinkState& link, std::uint32_t handle);
     void on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch,
                   const net::Received& received);
+    [[nodiscard]] std::size_t record_bytes_max(const Incoming& incoming) const;
     void on_fragment(LinkState& link, std::uint32_t handle, const wire::Fragment& fragment);
     void on_confirm(LinkState& link, std::uint32_t handle, const wire::Confirm& confirm);
     void flush_pull(Consumer& consumer);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "peer/dead_letter.hpp"
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
 #include "record/headers.hpp"
@@ -160,6 +161,13 @@ void Engine::on_unoffer(LinkState& link, std::uint32_t handle) {
     link.incoming.erase(it);
 }
 
+std::size_t Engine::record_bytes_max(const Incoming& incoming) const {
+    // The headers that say why it died do not count against the limit of a message.
+    return options_.message_bytes_max + (holds_dead_letters(incoming.consumer->stream->queue())
+                                             ? base::limits::kDeadLetterExtraBytes
+                                             : 0);
+}
+
 void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& batch,
                       const net::Received& received) {
     const auto it = link.incoming.find(handle);
@@ -179,11 +187,12 @@ void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& 
         return protocol_error(link, "BATCH names more records than it has");
     content->offsets.reserve(count + 1);
     content->offsets.push_back(0);
+    const std::size_t bytes_max = record_bytes_max(incoming);
     std::size_t offset = 0;
     for (const wire::BatchRun& run : batch.runs) {
         for (base::Seq seq = run.run.first; seq <= run.run.last; ++seq) {
-            const record::Decoded decoded = record::decode(
-                batch.records.subspan(offset), incoming.seed, options_.message_bytes_max);
+            const record::Decoded decoded = record::decode(batch.records.subspan(offset),
+                                                           incoming.seed, bytes_max);
             if (!decoded.ok() || decoded.record.seq != seq) {
                 return protocol_error(
                     link, "BATCH with a damaged record: " + std::string(to_string(decoded.error)));
@@ -216,7 +225,7 @@ void Engine::on_fragment(LinkState& link, std::uint32_t handle, const wire::Frag
     const auto it = link.incoming.find(handle);
     if (it == link.incoming.end()) return;
     Incoming& incoming = it->second;
-    if (fragment.total > options_.message_bytes_max) {
+    if (fragment.total > record_bytes_max(incoming)) {
         return reject(link, wire::RejectCode::limit,
                       "message of " + std::to_string(fragment.total) +
                           " bytes exceeds message_bytes_max of " +

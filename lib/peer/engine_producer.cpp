@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "peer/dead_letter.hpp"
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
-#include "record/headers.hpp"
 
 namespace peermq::detail {
 namespace {
@@ -425,6 +425,8 @@ void Engine::store_facts(Producer& producer) {
 }
 
 void Engine::bury(Producer& producer, const delivery::Facts::Dead& dead) {
+    // There is no second grave: a dead letter ends only by a reject, which discards it.
+    if (producer.dead_letters == nullptr) return drop_dead_letter(producer, dead);
     HandOut source(*this, producer);
     const OutStream::Cached found = source.find(dead.seq);
     if (found.chunk) {
@@ -436,6 +438,25 @@ void Engine::bury(Producer& producer, const delivery::Facts::Dead& dead) {
     }
 }
 
+void Engine::drop_dead_letter(Producer& producer, const delivery::Facts::Dead& dead) {
+    OutStream& stream = *producer.stream;
+    const auto finish = [this, &producer, seq = dead.seq] {
+        producer.group.dead_stored(seq);
+        ++producer.dropped;
+        pump(producer);
+    };
+    if (commits_ != nullptr && stream.stored()) {
+        when_stored(commits_->add_changes({settled_change(stream, {dead.seq, dead.seq})}, {}, true),
+                    finish);
+    } else {
+        finish();
+    }
+    events_.emit({EventKind::dropped, "", stream.config().name, 1,
+                  "dead letter " + std::to_string(dead.seq) + " of \"" + stream.config().name +
+                      "\" is dropped: " + dead_reason(dead.reason) +
+                      (dead.text.empty() ? "" : " (" + dead.text + ")")});
+}
+
 void Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dead& dead,
                                   base::ByteSpan record) {
     const auto finish = [this, &producer, seq = dead.seq] {
@@ -445,33 +466,21 @@ void Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     };
     OutStream& stream = *producer.stream;
     const bool stored = commits_ != nullptr && stream.stored();
-    if (producer.dead_letters == nullptr) {
-        // A dead letter that fails again is dropped: there is no second grave.
-        const auto ticket = stored ? commits_->add_changes(
-                                         {settled_change(stream, {dead.seq, dead.seq})}, {}, true)
-                                   : 0;
-        return stored ? when_stored(ticket, finish) : finish();
-    }
-    record::Record letter = record::parts(record);
-    std::vector<record::HeaderView> headers = record::decode_headers(letter.headers)
-                                                  .value_or(std::vector<record::HeaderView>{});
     const std::string attempts = std::to_string(dead.state.nacks + dead.state.crashes);
     const std::string sequence = std::to_string(dead.seq);
     const std::string reason = dead_reason(dead.reason);
     const std::string& error = dead.text.empty() ? dead.state.last_error : dead.text;
-    headers.emplace_back("peermq-dead-queue", stream.config().name);
-    headers.emplace_back("peermq-dead-reason", reason);
-    headers.emplace_back("peermq-dead-error", error);
-    headers.emplace_back("peermq-dead-attempts", attempts);
-    headers.emplace_back("peermq-dead-sequence", sequence);
-    std::string encoded;
-    record::encode_headers(headers, encoded);
-    letter.headers = base::as_bytes(encoded);
+    record::Record letter = record::parts(record);
+    const std::string headers = dead_letter_headers(
+        letter.headers, {stream.config().name, reason, error, attempts, sequence});
+    letter.headers = base::as_bytes(headers);
     letter.flags = 0;
     try {
         (void)producer.dead_letters->append(letter, WhenFull::never_full);
-    } catch (const Error&) {
-        return;  // the spool has failed or is closed: the message stays for the next opening
+    } catch (const Error& failure) {
+        // The spool has failed or is closed: the message stays for the next opening.
+        if (failure.code() == ErrorCode::closed || failure.code() == ErrorCode::io_error) return;
+        throw;
     }
     if (stored) {
         const std::uint64_t ticket = commits_->add_changes(

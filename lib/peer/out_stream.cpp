@@ -40,7 +40,9 @@ void OutStream::recover(base::Seq end, const base::RunSet& settled) {
 
 std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when_full) {
     const std::size_t bytes = record::encoded_size(record);
-    if (bytes > config_.message_bytes_max) {
+    // What must not be refused was within the limit when its user posted it; see
+    // kDeadLetterExtraBytes.
+    if (when_full != WhenFull::never_full && bytes > config_.message_bytes_max) {
         throw Error(ErrorCode::too_large, "message of " + std::to_string(bytes) +
                                               " bytes (with its properties) for queue \"" +
                                               config_.name + "\" exceeds message_bytes_max of " +

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "peer/dead_letter.hpp"
 #include "peer/thread.hpp"
 #include "peermq/version.hpp"
 
@@ -171,7 +172,7 @@ void Runtime::recover_streams() {
             stream = it->second;  // dead letters whose queue came first
         } else if (dead) {
             stream = make_stream(recovered.info.name, recovered.info.kind, Durability::disk, {});
-            engine_->add_producer(stream, {}, nullptr);
+            engine_->add_producer(stream, dead_letter_options(), nullptr);
         } else {
             stream = make_queue(recovered.info.name, Durability::disk, {});
         }
@@ -252,14 +253,14 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
 
 std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability durability,
                                                const PushOptions& options) {
-    const std::string dead_name = std::string(name) + ".dead";
+    const std::string dead_name = std::string(name) + std::string(kDeadSuffix);
     std::shared_ptr<OutStream> dead;
     if (const auto it = pushes_.find(dead_name); it != pushes_.end()) {
         dead = it->second;
     } else {
         const Durability level = durability == Durability::memory ? durability : Durability::disk;
         dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
-        engine_->add_producer(dead, {}, nullptr);
+        engine_->add_producer(dead, dead_letter_options(), nullptr);
     }
     std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue, durability,
                                                     options);
@@ -270,7 +271,7 @@ std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability
 std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const PushOptions& options) {
     check_process();
     check_queue_name(queue);
-    if (queue.ends_with(".dead")) {
+    if (holds_dead_letters(queue)) {
         throw Error(ErrorCode::invalid_argument,
                     "queue name \"" + std::string(queue) +
                         "\": names ending in .dead are for dead letters");

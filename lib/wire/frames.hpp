@@ -240,8 +240,8 @@ struct Batch {
 struct Fragment {
     base::Epoch epoch;
     std::uint32_t lease_epoch = 0;
-    BatchRun run;             ///< of one seq
-    std::uint32_t total = 0;  ///< length of the record; the receiver bounds it by message_bytes_max
+    BatchRun run;              ///< of one seq
+    std::uint32_t total = 0;   ///< length of the record; the receiver bounds it
     std::uint32_t offset = 0;  ///< of `bytes` in the record; offset + size <= total
     base::ByteSpan bytes;      ///< at least one
 };

@@ -1,6 +1,7 @@
 /// How a simulated process comes up: as Runtime does it, with the spool, network and clock of the
 /// simulation.
 
+#include "peer/dead_letter.hpp"
 #include "sim/process.hpp"
 
 namespace peermq::sim {
@@ -78,7 +79,7 @@ void Process::recover_streams() {
         if (!streams_.contains(name)) {
             if (recovered.info.kind == spool::StreamKind::dead) {
                 engine_->add_producer(make_stream(name, spool::StreamKind::dead, Durability::disk),
-                                      {}, nullptr);
+                                      detail::dead_letter_options(), nullptr);
             } else {
                 (void)make_queue(name, Durability::disk, {});
             }
@@ -140,7 +141,7 @@ std::shared_ptr<detail::OutStream> Process::make_queue(const std::string& name, 
     } else {
         dead = make_stream(dead_name, spool::StreamKind::dead,
                            level == Durability::memory ? level : Durability::disk);
-        engine_->add_producer(dead, {}, nullptr);
+        engine_->add_producer(dead, detail::dead_letter_options(), nullptr);
     }
     std::shared_ptr<detail::OutStream> stream = make_stream(name, spool::StreamKind::queue, level);
     engine_->add_producer(stream, options, dead);
