@@ -37,12 +37,13 @@ struct Event {
 };
 
 /// Called by a thread of the peer's own, one call at a time, never under a lock; may call the API
-/// except Peer::close() and destructors. Exceptions are swallowed and counted.
+/// except Peer::close() and destructors. Exceptions are swallowed and counted, and so is what comes
+/// while 10,000 events wait for a slow callback: PeerStats::callback_failures, events_dropped.
 using EventCallback = std::function<void(const Event&)>;
 
 enum class LogLevel { debug = 0, info = 1, warning = 2, error = 3 };
 
-/// Called like EventCallback. The library never prints.
+/// Called like EventCallback, also for an event whose callback threw. The library never prints.
 using LogSink = std::function<void(LogLevel, std::string_view line)>;
 
 }  // namespace peermq

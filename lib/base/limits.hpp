@@ -66,6 +66,8 @@ inline constexpr auto kRetryWaitMax = 5min;
 inline constexpr std::uint32_t kPrefetchDefault = 64;
 inline constexpr std::uint32_t kPrefetchMax = 1'000'000;
 inline constexpr std::size_t kPrefetchBytesDefault = 64 * kMiB;
+/// Handlers of one consumer at the same time, each perhaps a thread.
+inline constexpr std::uint32_t kConcurrencyMax = 1024;
 /// How many messages may wait behind blocked keys before hand-out stops looking further.
 inline constexpr std::size_t kKeyLookaheadMax = 65536;
 /// A consumer stops starting messages this long before a producer that cannot hear it may give them
@@ -93,9 +95,14 @@ inline constexpr auto kRecallWait = 1s;
 /// Runs settled by one consumer and not yet confirmed to it that the producer remembers.
 inline constexpr std::size_t kSettledMemoryRunsMax = 16384;
 
+// --- events
+/// Events and refusals that wait for the user's callback; further ones are counted and not told.
+inline constexpr std::size_t kEventsWaitingMax = 10'000;
+
 // --- spool
 inline constexpr std::size_t kSegmentBytesDefault = 64 * kMiB;
 inline constexpr std::size_t kSegmentBytesMin = 16 * kKiB;
+inline constexpr std::size_t kSegmentBytesMax = 1024 * kMiB;
 /// 4 and not 1 MiB: on a preallocated file the kernel's work per byte is about 40 % less.
 inline constexpr std::size_t kCommitBytesMax = 4 * kMiB;
 /// Accepted bytes of one stream that wait to be written; a faster producer waits for the disk.
@@ -127,7 +134,6 @@ inline constexpr auto kFreeSpaceCheckInterval = 100ms;
 inline constexpr auto kSyncRecordWait = 100ms;
 inline constexpr auto kSettlementDelayMax = 50ms;
 inline constexpr std::uint64_t kSpoolBytesDefault = 16 * kGiB;
-inline constexpr std::uint64_t kMemoryStreamBytesDefault = 256 * kMiB;
 inline constexpr std::size_t kStreamsPerSpoolMax = 65536;
 
 static_assert(kBatchBytesMax < kFrameBytesMax);

@@ -1,5 +1,6 @@
 #include "peer/event_queue.hpp"
 
+#include "base/limits.hpp"
 #include "peer/thread.hpp"
 
 namespace peermq {
@@ -23,8 +24,6 @@ std::string_view to_string(EventKind kind) noexcept {
 
 namespace detail {
 namespace {
-
-constexpr std::size_t kWaitingMax = 10000;
 
 LogLevel level_of(EventKind kind) {
     switch (kind) {
@@ -65,8 +64,8 @@ void EventQueue::refused(const std::shared_ptr<InStream>& stream, std::string id
 void EventQueue::post(std::function<void()> call) {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
-    if (calls_.size() >= kWaitingMax) {
-        ++overflowed_;
+    if (calls_.size() >= base::limits::kEventsWaitingMax) {
+        ++dropped_;
         return;
     }
     calls_.push_back(std::move(call));
@@ -81,6 +80,16 @@ void EventQueue::flush(base::Duration timeout) {
     changed_.wait_for(lock, timeout, [this] { return calls_.empty() && !busy_; });
 }
 
+template <typename Call>
+void EventQueue::guarded(Call&& call) {
+    try {
+        call();
+    } catch (...) {
+        // A callback must not end the thread that serves all others.
+        ++failures_;
+    }
+}
+
 void EventQueue::run() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -90,24 +99,20 @@ void EventQueue::run() {
         calls_.pop_front();
         busy_ = true;
         lock.unlock();
-        try {
-            call();
-        } catch (...) {
-            // A callback must not end the thread that serves all others; there is nobody to tell.
-        }
+        guarded(call);
         lock.lock();
         busy_ = false;
         changed_.notify_all();
     }
 }
 
-void EventQueue::deliver(const Event& event) const {
-    if (on_event_) on_event_(event);
+void EventQueue::deliver(const Event& event) {
+    if (on_event_) guarded([&] { on_event_(event); });
     if (!log_) return;
     std::string line(to_string(event.kind));
     if (!event.queue.empty()) line += " queue=" + event.queue;
     if (!event.peer.empty()) line += " peer=" + event.peer.substr(0, 8);
-    log_(level_of(event.kind), line + ": " + event.text);
+    guarded([&] { log_(level_of(event.kind), line + ": " + event.text); });
 }
 
 }  // namespace detail

@@ -164,6 +164,8 @@ PeerStats Runtime::stats() {
         stats.protocol_errors = engine.protocol_errors();
     });
     stats.damage = damage_.load();
+    stats.events_dropped = events_.dropped();
+    stats.callback_failures = events_.failures();
     if (spool_) {
         const spool::SpoolStats spool = spool_->stats();
         stats.spool.live_bytes = spool.live_bytes;
