@@ -1,9 +1,19 @@
 #include "peermq/peer.hpp"
 
+#include "base/limits.hpp"
 #include "peer/handles.hpp"
 #include "peer/runtime.hpp"
 
 namespace peermq {
+
+// The public header spells its defaults out; those of PeerOptions are compared by a test.
+static_assert(PushOptions{}.max_attempts == base::limits::kMaxAttemptsDefault);
+static_assert(PushOptions{}.retry_wait_min == base::limits::kRetryWaitMin);
+static_assert(PushOptions{}.retry_wait_max == base::limits::kRetryWaitMax);
+static_assert(PushOptions{}.lease == base::limits::kLeaseDuration);
+static_assert(PullOptions{}.prefetch == base::limits::kPrefetchDefault);
+static_assert(PullOptions{}.prefetch_bytes == base::limits::kPrefetchBytesDefault);
+static_assert(PullOptions{}.max_processing == base::limits::kMaxProcessingDefault);
 
 Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
     impl_->runtime = std::shared_ptr<detail::Runtime>(new detail::Runtime(std::move(options)),

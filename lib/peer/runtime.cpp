@@ -94,6 +94,8 @@ Runtime::Runtime(PeerOptions options)
                                                      std::to_string(options_.message_bytes_max) +
                                                      ": from 1,024 bytes to 1 GiB are possible");
     }
+    if (options_.segment_bytes > base::limits::kSegmentBytesMax)
+        throw Error(ErrorCode::invalid_argument, "segment_bytes: at most 1 GiB");
     keep_large_blocks();
     peer_ = random_.id<base::PeerId>();
     if (!options_.spool.empty()) open_spool();
@@ -316,8 +318,13 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
                                                      std::to_string(options.prefetch) +
                                                      ": 1 to 1,000,000 are possible");
     }
-    if (options.concurrency == 0)
-        throw Error(ErrorCode::invalid_argument, "PullOptions::concurrency: at least 1");
+    const auto require = [](bool holds, const char* what) {
+        if (!holds) throw Error(ErrorCode::invalid_argument, what);
+    };
+    require(options.concurrency >= 1 && options.concurrency <= base::limits::kConcurrencyMax,
+            "PullOptions::concurrency: 1 to 1,024 are possible");
+    require(options.prefetch_bytes >= 1, "PullOptions::prefetch_bytes: at least 1");
+    require(options.max_processing.count() > 0, "PullOptions::max_processing: must be positive");
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
     if (pulls_.contains(queue)) {

@@ -1,16 +1,58 @@
 #include "peermq/pull.hpp"
 
 #include <exception>
+#include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
 #include "peermq/error.hpp"
 #include "record/record.hpp"
 
 namespace peermq {
+namespace {
+
+/// Threads that wait for the word to begin: should one of them not come to life, none has begun.
+/// Destroying it waits for them; without the word they end without having worked.
+class Crew {
+public:
+    Crew(std::uint32_t size, const std::function<void()>& work) {
+        const std::shared_future<bool> begun = begin_.get_future().share();
+        try {
+            while (threads_.size() < size) {
+                threads_.emplace_back([begun, &work] {
+                    if (begun.get()) work();
+                });
+            }
+        } catch (const std::exception& error) {
+            tell(false);
+            throw Error(ErrorCode::io_error,
+                        "Pull::run: cannot start thread " + std::to_string(threads_.size() + 1) +
+                            " of " + std::to_string(size) + " for handlers: " + error.what() +
+                            "; lower RunOptions::concurrency or raise the system's limits");
+        }
+    }
+    ~Crew() {
+        if (!told_) tell(false);
+    }
+    void begin() { tell(true); }
+
+private:
+    void tell(bool begin) {
+        told_ = true;
+        begin_.set_value(begin);
+    }
+
+    std::promise<bool> begin_;
+    bool told_ = false;
+    std::vector<std::jthread> threads_;
+};
+
+}  // namespace
 
 Pull Peer::pull(std::string_view queue, PullOptions options) {
     auto impl = std::make_unique<Pull::Impl>();
@@ -74,12 +116,14 @@ std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
 std::optional<Delivery> Pull::receive() { return receive(base::Duration::max()); }
 
 void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options) {
-    if (options.concurrency == 0)
-        throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency: at least 1");
-    impl_->stream->set_concurrency(options.concurrency);
+    if (options.concurrency == 0 || options.concurrency > base::limits::kConcurrencyMax) {
+        throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency of " +
+                                                     std::to_string(options.concurrency) +
+                                                     ": 1 to 1,024 are possible");
+    }
     std::mutex mutex;
     std::exception_ptr failure;
-    const auto work = [&] {
+    const std::function<void()> work = [&] {
         try {
             while (std::optional<Delivery> delivery = receive()) {
                 try {
@@ -98,8 +142,9 @@ void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options
         }
     };
     {
-        std::vector<std::jthread> threads;
-        for (std::uint32_t i = 1; i < options.concurrency; ++i) threads.emplace_back(work);
+        Crew others(options.concurrency - 1, work);
+        impl_->stream->set_concurrency(options.concurrency);
+        others.begin();
         work();
     }
     // After close() an ack is refused by an exception: that is the end of run(), not its failure.

@@ -1,5 +1,6 @@
 /// Calls and directories that cannot work: each a clear error, after which the peer works on.
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,15 +93,67 @@ TEST_F(BadCall, OptionsAreChecked) {
     text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull("a", {.prefetch = 0}); });
     text_of_error(ErrorCode::invalid_argument,
                   [&] { (void)peer.pull("a", {.prefetch = 1'000'001}); });
-    text_of_error(ErrorCode::invalid_argument, [&] { (void)peer.pull("a", {.concurrency = 0}); });
-    text_of_error(ErrorCode::invalid_argument, [] { Peer tiny({.message_bytes_max = 10}); });
+    for (const std::uint32_t concurrency : {0u, 1025u}) {
+        text_of_error(ErrorCode::invalid_argument,
+                      [&] { (void)peer.pull("a", {.concurrency = concurrency}); });
+    }
+    text_of_error(ErrorCode::invalid_argument,
+                  [&] { (void)peer.pull("a", {.prefetch_bytes = 0}); });
+    for (const auto max_processing : {0ns, -1ns}) {
+        text_of_error(ErrorCode::invalid_argument,
+                      [&] { (void)peer.pull("a", {.max_processing = max_processing}); });
+    }
+    text_of_error(ErrorCode::invalid_argument,
+                  [&] { (void)peer.push("a", {.memory_bytes_max = 1023}); });
+    text_of_error(ErrorCode::invalid_argument, [] { Peer tiny({.message_bytes_max = 1023}); });
+    text_of_error(ErrorCode::invalid_argument,
+                  [] { Peer huge({.segment_bytes = (1u << 30) + 1}); });
     Push push = peer.push("a");
     text_of_error(ErrorCode::invalid_state, [&] { (void)peer.push("a", {.max_attempts = 3}); });
     Pull pull = peer.pull("a");
     text_of_error(ErrorCode::invalid_state, [&] { (void)peer.pull("a"); });
-    text_of_error(ErrorCode::invalid_argument,
-                  [&] { pull.run([](Delivery&) {}, {.concurrency = 0}); });
+    for (const std::uint32_t concurrency : {0u, 1025u}) {
+        text_of_error(ErrorCode::invalid_argument,
+                      [&] { pull.run([](Delivery&) {}, {.concurrency = concurrency}); });
+    }
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// Leaves this process only so much more address space while it lives.
+class ScarceMemory {
+public:
+    explicit ScarceMemory(rlim_t more) {
+        ::getrlimit(RLIMIT_AS, &before_);
+        std::size_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        rlimit scarce = before_;
+        scarce.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + more;
+        ::setrlimit(RLIMIT_AS, &scarce);
+    }
+    ~ScarceMemory() { ::setrlimit(RLIMIT_AS, &before_); }
+
+private:
+    rlimit before_{};
+};
+
+TEST_F(BadCall, RunThatCannotStartItsThreadsHasHandledNothingAndMayBeTriedAgain) {
+    Push push = world.push();
+    Pull pull = world.worker().pull("jobs");
+    push.post({.body = "one"});
+    int handled = 0;
+    const std::string said = text_of_error(ErrorCode::io_error, [&] {
+        const ScarceMemory scarce(64u << 20);
+        pull.run([&](Delivery&) { ++handled; }, {.concurrency = 1024});
+    });
+    EXPECT_NE(std::string::npos, said.find("of 1023")) << said;
+    EXPECT_EQ(0, handled);
+    pull.run([&](Delivery&) {
+        ++handled;
+        pull.stop();
+    });
+    EXPECT_EQ(1, handled);
+}
+#endif
 
 TEST_F(BadCall, MessagesBeyondTheLimitsAreRefusedAndTheNextIsTaken) {
     Push push = world.push();

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "peermq/options.hpp"
+
 namespace peermq::base::limits {
 namespace {
 
@@ -25,11 +27,19 @@ TEST(Limits, LargestRecordFitsAThirtyTwoBitLength) {
     EXPECT_LE(kMessageBytesMaxDefault, kMessageBytesMaxCeiling);
 }
 
+TEST(Limits, DefaultsOfPeerOptionsAreTheseLimits) {
+    const PeerOptions options;
+    EXPECT_EQ(options.spool_bytes_max, kSpoolBytesDefault);
+    EXPECT_EQ(options.segment_bytes, kSegmentBytesDefault);
+    EXPECT_EQ(options.message_bytes_max, kMessageBytesMaxDefault);
+}
+
 TEST(Limits, DefaultsLieWithinTheirBounds) {
     EXPECT_LE(kPrefetchDefault, kPrefetchMax);
     EXPECT_LE(kRetryWaitMin, kRetryWaitMax);
     EXPECT_LE(kReconnectWaitMin, kReconnectWaitMax);
     EXPECT_LE(kSegmentBytesMin, kSegmentBytesDefault);
+    EXPECT_LE(kSegmentBytesDefault, kSegmentBytesMax);
     EXPECT_LE(kLinkWindowBytesMin, kLinkWindowBytesMax);
     EXPECT_LE(kMessageBytesMaxDefault, kPrefetchBytesDefault);
     EXPECT_LT(kLeaseDuration, kMaxProcessingDefault);
