@@ -38,7 +38,8 @@ public:
     ~Settlement();
 
     [[nodiscard]] SettlementState state() const;
-    /// Waits for an answer; pending when `timeout` passes first.
+    /// Waits for an answer; pending when `timeout` passes first. With 0 or less it does not wait:
+    /// it has what is settled sent at once and says what is known now.
     [[nodiscard]] SettlementState wait(std::chrono::nanoseconds timeout) const;
 
 private:

@@ -16,23 +16,23 @@ namespace peermq {
 /// The codes reach JSON, exit codes and other languages: numbered by hand, never reused.
 enum class ErrorCode : int {
     // Retry: the same call may succeed later.
-    not_connected = 10,
-    quota = 11,
+    not_connected = 10,  ///< nobody is linked who could answer; push and pull wait instead
+    quota = 11,          ///< a limit on bytes or on queues is reached, or the disk has no room
     // Fix the call: it can never succeed as it stands.
-    invalid_argument = 20,
-    invalid_state = 21,
-    too_large = 22,
-    not_found = 23,
-    unsupported = 24,
-    denied = 25,
-    address_in_use = 26,
+    invalid_argument = 20,  ///< a value out of its range, or text that does not parse
+    invalid_state = 21,     ///< right call, wrong moment: settled already, other options, a fork
+    too_large = 22,         ///< a message, key or headers above the limit that the text names
+    not_found = 23,         ///< what was named is not there: a directory, a spool in it
+    unsupported = 24,       ///< not in this version or set-up: a scheme, durability without a spool
+    denied = 25,            ///< permissions, or an address that needs PeerOptions::insecure
+    address_in_use = 26,    ///< somebody else listens there
     // Final for the object: open a new one, or repair what the text names.
-    closed = 30,
-    locked = 31,
-    no_space = 32,
-    io_error = 33,
-    corrupt = 34,
-    version_mismatch = 35,
+    closed = 30,            ///< the peer was closed before or during the call
+    locked = 31,            ///< another process has the spool open; the text names it
+    no_space = 32,          ///< the disk is too full to open the spool
+    io_error = 33,          ///< the system failed: disk, socket, threads; the text has its reason
+    corrupt = 34,           ///< the directory is no spool, or what tells how to read it is damaged
+    version_mismatch = 35,  ///< written by a version of peermq that this one cannot read
 };
 
 /// Who can do something about an error.

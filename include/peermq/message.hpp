@@ -24,8 +24,9 @@ using HeaderView = std::pair<std::string_view, std::string_view>;
 
 /// What to send. A view: everything in it must live until the call that takes it has returned.
 ///
-/// Sizes: body at most PeerOptions::message_bytes_max; key at most 1,024 bytes; headers and the
-/// properties below, together, at most 64 KiB.
+/// Sizes: key at most 1,024 bytes; headers and the properties below, together, at most 64 KiB; the
+/// whole as stored, with 48 bytes of its own and padding to 8, at most
+/// PeerOptions::message_bytes_max.
 struct Message {
     BytesView body{};
     /// Messages with the same key are handed out one at a time and in order, also on retry. Empty:

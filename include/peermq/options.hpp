@@ -34,48 +34,54 @@ enum class Overflow {
 struct PeerOptions {
     /// Directory of the spool, made when missing (mode 0700). Empty: memory only, same API.
     std::string spool{};
-    /// Most bytes of unsettled messages in the spool, dead letters apart. Default 16 GiB.
+    /// Most bytes of unsettled messages in the spool, dead letters apart. Any, default 16 GiB.
     std::uint64_t spool_bytes_max = std::uint64_t{16} << 30;
-    /// Most bytes of dead letters; beyond it the oldest are dropped and counted. Default 1 GiB.
+    /// Most bytes of dead letters; beyond it the oldest are dropped and counted. Any, default 1
+    /// GiB.
     std::uint64_t dead_bytes_max = std::uint64_t{1} << 30;
-    /// Free disk below which no new message is accepted. Default 64 MiB.
+    /// Free disk below which no new message is accepted. Any, default 64 MiB.
     std::uint64_t free_bytes_min = std::uint64_t{64} << 20;
-    /// Size of one log segment. 16 KiB to 1 GiB, default 64 MiB; smaller ones free disk sooner.
+    /// Size of one log segment. At most 1 GiB, default 64 MiB; smaller ones free disk sooner. What
+    /// exceeds a quarter of spool_bytes_max is cut to that; less than 16 KiB counts as 16 KiB.
     std::uint64_t segment_bytes = std::uint64_t{64} << 20;
-    /// Most bytes of one message with its properties. Default 16 MiB, at most 1 GiB. Larger ones
-    /// are refused by the sender (too_large) and cut the link when a stranger sends them; a dead
-    /// letter may be longer by the headers that say why it died.
+    /// Most bytes of one message with its properties. 1,024 bytes to 1 GiB, default 16 MiB. Larger
+    /// ones are refused by the sender (too_large) and cut the link when a stranger sends them; a
+    /// dead letter may be longer by the headers that say why it died.
     std::uint64_t message_bytes_max = std::uint64_t{16} << 20;
-    /// Allows binding addresses that other hosts can reach without encryption.
+    /// Allows binding addresses that other hosts can reach without encryption. Default false: only
+    /// loopback, ipc and inproc.
     bool insecure = false;
-    /// What the destructor grants close(). Default 5 s.
+    /// What the destructor grants close(). Any, default 5 s; see there for 0 or less.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds(5);
+    /// Told what happens; see events.hpp. Default: nobody.
     EventCallback on_event{};
+    /// Given log lines. Default: nobody.
     LogSink log{};
 };
 
 struct PushOptions {
     /// Default: disk with a spool, else memory. os and disk need a spool.
     std::optional<Durability> durability{};
+    /// What a new message meets when the quota is reached. Default block.
     Overflow overflow = Overflow::block;
-    /// Most bytes of unsettled messages of this queue in memory (Durability::memory). Default 256
-    /// MiB.
+    /// Most bytes of unsettled messages of this queue in memory (Durability::memory); one message
+    /// is always allowed. At least 1,024 bytes, default 256 MiB.
     std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
-    /// Counted failures (nacks and certain crashes) before a message goes to "<queue>.dead". 0: no
-    /// limit. Default 10.
+    /// Counted failures (nacks and certain crashes) before a message goes to "<queue>.dead". Any,
+    /// default 10. 0: no limit.
     std::uint32_t max_attempts = 10;
     /// First wait before a failed message is handed out again; doubles each time, with jitter.
-    /// Default 1 s.
+    /// 0 or more, default 1 s.
     std::chrono::nanoseconds retry_wait_min = std::chrono::seconds(1);
-    /// Longest such wait. Default 5 min.
+    /// Longest such wait. At least retry_wait_min, default 5 min.
     std::chrono::nanoseconds retry_wait_max = std::chrono::minutes(5);
     /// How long a consumer may be unheard of before its messages go elsewhere. Default 30 s, at
     /// least 6 s.
     std::chrono::nanoseconds lease = std::chrono::seconds(30);
-    /// At most so many consumers get messages; later ones stand by. 1: a single active consumer. 0:
-    /// any.
+    /// At most so many consumers get messages; later ones stand by. Any, default 0: no limit. 1: a
+    /// single active consumer.
     std::uint32_t max_consumers = 0;
-    /// False: at most once; a message is settled when it is handed out.
+    /// Default true. False: at most once; a message is settled when it is handed out.
     bool ack_required = true;
 };
 
@@ -83,19 +89,21 @@ struct PullOptions {
     /// Most messages held here and not settled, over all producers. 1 to 1,000,000, default 64. 1
     /// for long tasks; thousands for tiny ones.
     std::uint32_t prefetch = 64;
-    /// Most bytes held likewise; one message is always allowed. Default 64 MiB.
+    /// Most bytes held likewise; one message is always allowed. At least 1, default 64 MiB.
     std::uint64_t prefetch_bytes = std::uint64_t{64} << 20;
     /// Handlers that work at the same time when you call receive() from threads of your own; run()
-    /// sets it. When this process dies, so many messages are suspected of it. Default 1.
+    /// sets it. When this process dies, so many messages are suspected of it. 1 to 1,024,
+    /// default 1.
     std::uint32_t concurrency = 1;
-    /// How long one message may be worked on; its lease is renewed no longer. Default 30 min.
+    /// How long one message may be worked on; its lease is renewed no longer. More than 0, default
+    /// 30 min.
     std::chrono::nanoseconds max_processing = std::chrono::minutes(30);
-    /// Refuse a second producer of this queue, and report it.
+    /// Refuse a second producer of this queue, and report it. Default false.
     bool single_producer = false;
 };
 
 struct RunOptions {
-    /// Handlers at the same time, each on a thread of its own. Default 1.
+    /// Handlers at the same time, each on a thread of its own. 1 to 1,024, default 1.
     std::uint32_t concurrency = 1;
 };
 

@@ -18,12 +18,13 @@ namespace peermq {
 /// Threads: any number of callers at once. Starts threads of its own; they take no signals.
 /// Fork: a child must not use a Peer made before the fork; every call there throws Error
 /// invalid_state.
+/// Lifetime: one that was moved from may only be destroyed or assigned to.
 class PEERMQ_EXPORT Peer {
 public:
     /// Opens the spool, if any, and recovers what it holds: queues with messages left are handed
     /// out again as soon as consumers connect, also before push() is called for them. Throws Error:
     /// locked (another process has it; text names its pid), version_mismatch, corrupt, denied,
-    /// no_space, io_error, invalid_argument.
+    /// unsupported (a network file system), no_space, io_error, invalid_argument.
     explicit Peer(PeerOptions options = {});
     Peer(Peer&&) noexcept;
     Peer& operator=(Peer&&) noexcept;
@@ -33,25 +34,34 @@ public:
     /// Listens on "tcp://HOST:PORT", "ipc://PATH" or "inproc://NAME"; port "*" or 0 picks a free
     /// one. One port carries everything. Returns the endpoint as others must connect to it. Throws
     /// Error: invalid_argument, unsupported (scheme), address_in_use, denied (others can reach it
-    /// and `insecure` is not set).
+    /// and `insecure` is not set, or permissions), closed, io_error (for example out of
+    /// descriptors).
     std::string bind(std::string_view endpoint);
     /// Connects now or as soon as someone listens there, and again whenever the link is lost.
-    /// Throws Error: invalid_argument, unsupported.
+    /// That nobody is there is told by events only. Throws Error: invalid_argument, unsupported,
+    /// closed, io_error (the system refuses; what later attempts meet is an event).
     void connect(std::string_view endpoint);
 
     /// The sending side of a queue: 1 to 255 printable ASCII characters without space; names ending
-    /// in
-    /// ".dead" are reserved for dead letters.
-    /// Throws Error: invalid_argument, invalid_state (options differ from a living Push of it),
-    /// unsupported (durability without a spool).
+    /// in ".dead" are reserved for dead letters.
+    /// Throws Error: invalid_argument, invalid_state (options differ from those that this peer
+    /// opened it with, or durability memory for a queue in the spool), unsupported (durability
+    /// without a spool), quota (65,536 queues in the spool, those of dead letters included),
+    /// closed, io_error.
     Push push(std::string_view queue, PushOptions options = {});
     /// The receiving side of a queue; "<queue>.dead" reads dead letters.
-    /// Throws Error: invalid_argument, invalid_state (this peer pulls it already).
+    /// Throws Error: invalid_argument, invalid_state (this peer pulls it already), closed,
+    /// io_error.
     Pull pull(std::string_view queue, PullOptions options = {});
 
-    /// Stops taking messages, lets handlers finish, sends what is settled, says BYE, closes the
-    /// spool. True when all of that was done within `deadline`; what was durable stays so in any
-    /// case.
+    /// Stops receiving, waits until the queues with Durability::memory are settled, which have no
+    /// second chance, lets handlers finish, sends what is settled, says BYE, closes the spool. True
+    /// when all of that was done within `deadline`; what was durable stays so in any case. With 0
+    /// or less it waits for no consumer and no handler. Later calls return what the first one did.
+    ///
+    /// A handler that calls it waits for itself: it gets false after the whole `deadline`, and its
+    /// ack throws Error closed, which ends run(); call Pull::stop() there instead. An event
+    /// callback must not call it.
     bool close(std::chrono::nanoseconds deadline);
 
     /// 32 hexadecimal digits; kept in the spool, else new per Peer.

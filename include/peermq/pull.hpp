@@ -22,7 +22,7 @@ class InStream;
 ///
 /// Threads: any number of callers at once; each message goes to one of them.
 /// Lifetime: destroying it stops it; Deliveries that are still alive may be settled until the Peer
-/// closes.
+/// closes. One that was moved from may only be destroyed or assigned to.
 class PEERMQ_EXPORT Pull {
 public:
     Pull(Pull&&) noexcept;
@@ -30,14 +30,17 @@ public:
     ~Pull();
 
     /// The next message; nothing when `timeout` passes, or at once after stop() or Peer::close().
+    /// With 0 or less, what has arrived already.
     [[nodiscard]] std::optional<Delivery> receive(std::chrono::nanoseconds timeout);
     /// The next message, waiting for it; nothing only after stop() or Peer::close().
     [[nodiscard]] std::optional<Delivery> receive();
 
     /// Calls `handler` for every message until stop() or Peer::close(): acks when it returns unless
     /// it settled itself, nacks with the exception's text when it throws. Blocks; with a
-    /// concurrency of n, n threads of its own call the handler. Returns when all handlers have
-    /// returned.
+    /// concurrency of n, the caller and n - 1 threads of its own call the handler. Returns when all
+    /// handlers have returned.
+    /// Throws Error: invalid_argument (concurrency); io_error (a thread cannot be started; then no
+    /// handler was called).
     void run(const std::function<void(Delivery&)>& handler, RunOptions options = {});
 
     /// Takes no more messages, gives back what nobody has received yet, ends receive(), iteration

@@ -19,7 +19,8 @@ namespace peermq {
 /// Order, key exclusivity and quota hold per queue and producing peer.
 /// Threads: any number of callers at once.
 /// Lifetime: the messages belong to the Peer, not to this object; after Peer::close() every call
-/// throws Error closed. Two Push objects of one queue share it.
+/// throws Error closed. Two Push objects of one queue share it. One that was moved from may only be
+/// destroyed or assigned to.
 class PEERMQ_EXPORT Push {
 public:
     Push(Push&&) noexcept;
@@ -29,22 +30,29 @@ public:
     /// Appends a copy of `message` and returns once it is durable (group commit: callers share a
     /// sync).
     ///
-    /// Blocks for the disk; under Overflow::block also while the quota is reached.
-    /// Throws Error: too_large, invalid_argument (fix the call); quota (Overflow::error); closed,
-    /// io_error (final).
+    /// Blocks for the disk, and where post() waits. A message that was accepted when the disk
+    /// became full is stored once there is room again: send() waits for that under any Overflow.
+    /// Throws Error: too_large, invalid_argument, invalid_state (fix the call); quota
+    /// (Overflow::error); closed, io_error (final).
     Receipt send(const Message& message);
 
     /// Appends a copy of `message` and returns its receipt without waiting for the disk.
     ///
-    /// The message is accepted on return; durable when the receipt says so. Waits only while the
-    /// quota is reached under Overflow::block. Throws like send().
+    /// The message is accepted on return; durable when the receipt says so. Waits while the quota
+    /// is reached, to which a disk without room counts, under Overflow::block, and under
+    /// drop_oldest when consumers hold all there is; under any Overflow while 8 MiB of the queue
+    /// wait to be written. While more than 8 MiB of it lie unsettled in memory, it gives way to
+    /// consumers once per 132 KiB, in a queue with a spool for some tens of microseconds. Throws
+    /// like send().
     Receipt post(const Message& message);
 
-    /// Like post(), but returns nothing instead of waiting or throwing when the quota is reached.
+    /// Like post(), but returns nothing, under any Overflow, when the quota is reached or 8 MiB
+    /// wait to be written; drops nothing. Gives way like post().
     [[nodiscard]] std::optional<Receipt> try_post(const Message& message);
 
-    /// Appends all and returns once all are durable: one sync for many. Throws like send(); then
-    /// those before the failing one are accepted, and `messages` after it are not.
+    /// Appends all and returns the last one's receipt once all are durable: one sync for many.
+    /// Throws like send(); then those before the failing one are accepted but were not waited for
+    /// (flush() does), and `messages` after it are not. An empty list gives an empty Receipt.
     Receipt send_many(std::span<const Message> messages);
 
     /// Waits until every message accepted so far has come that far; false when `timeout` passes

@@ -28,7 +28,8 @@ public:
     ~Receipt();
 
     /// Waits until the message has come that far; false when `timeout` passes first.
-    /// Throws Error: io_error, no_space (it could not be stored), closed.
+    /// Throws Error: io_error (it could not be stored), closed, invalid_state (empty Receipt). A
+    /// full disk is no failure: it is stored when there is room again.
     [[nodiscard]] bool wait(Until until = Until::durable,
                             std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365)) const;
     /// The same without waiting.
