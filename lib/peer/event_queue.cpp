@@ -1,5 +1,7 @@
 #include "peer/event_queue.hpp"
 
+#include <system_error>
+
 #include "base/limits.hpp"
 #include "peer/thread.hpp"
 
@@ -70,7 +72,11 @@ void EventQueue::post(std::function<void()> call) {
     }
     calls_.push_back(std::move(call));
     if (!thread_.joinable()) {
-        thread_ = start_thread("pmq-events", [this] { run(); });
+        try {
+            thread_ = start_thread("pmq-events", [this] { run(); });
+        } catch (const std::system_error&) {
+            return;  // out of threads: the next event tries again, and this one is told then
+        }
     }
     changed_.notify_all();
 }
