@@ -140,6 +140,8 @@ TEST_F(BadCall, RunThatCannotStartItsThreadsHasHandledNothingAndMayBeTriedAgain)
     Push push = world.push();
     Pull pull = world.worker().pull("jobs");
     push.post({.body = "one"});
+    // Once it has come, both peers have all the threads that they will need.
+    ASSERT_TRUE(eventually([&] { return pull.stats().ready == 1; }));
     int handled = 0;
     const std::string said = text_of_error(ErrorCode::io_error, [&] {
         const ScarceMemory scarce(64u << 20);
