@@ -215,7 +215,8 @@ public:
     /// Most unsettled messages and bytes; one message is always allowed when messages > 0.
     void set_window(ConsumerId consumer, std::uint32_t messages, std::uint64_t bytes,
                     std::uint32_t concurrency);
-    /// The link is lost: nothing more is handed to it; its leases stay for resume_grace.
+    /// The link is lost: nothing more is handed to it; its leases stay for resume_grace. Again,
+    /// with a new grace, when its process was heard but has not yet said that it still consumes.
     void suspect_consumer(ConsumerId consumer, Time now);
     /// The same session is back. Its leases stay. Nothing is handed to it until announce() with
     /// `complete`, so follow with that.

@@ -24,7 +24,7 @@ void Group::Impl::set_window(ConsumerId id, std::uint32_t messages, std::uint64_
 void Group::Impl::suspect_consumer(ConsumerId id, Time now) {
     Consumer* consumer = consumers_.find(id);
     if (consumer == nullptr) return;
-    if (consumer->link == ConsumerLink::suspect || consumer->link == ConsumerLink::lapsed) return;
+    if (consumer->link == ConsumerLink::lapsed) return;
     consumer->link = ConsumerLink::suspect;
     consumer->deadline = base::after(now, options_.resume_grace);
     consumer->announcing = false;

@@ -159,6 +159,9 @@ void Engine::attach(LinkState& link) {
     link.session = &session;
     session.link = &link;
     for (const auto& [stream, producer] : producers_) producer->group.expect_holders(now_);
+    // Heard, though this link may be lost before its WANT comes.
+    for (const auto& [key, consumer] : session.consumes)
+        find(*key.first)->group.suspect_consumer(consumer, now_);
     if (link.target != 0) target_sessions_[link.target] = session.id;
     transport_.accept(link.channel);
     const wire::HostInfo& host = options_.host;
@@ -185,9 +188,10 @@ void Engine::detach(LinkState& link) {
     link.incoming.clear();
     session->link = nullptr;
     session->lost_at = now_;
+    const bool silent = link.machine.state() == delivery::Link::State::suspect;
     for (const auto& [key, consumer] : session->consumes) {
         Producer* producer = find(*key.first);
-        producer->group.suspect_consumer(consumer, now_);
+        if (!silent) producer->group.suspect_consumer(consumer, now_);  // else it is so already
         producer->consumers[consumer].handle = 0;
         wake(*producer);
     }

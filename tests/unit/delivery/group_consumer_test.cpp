@@ -332,5 +332,20 @@ TEST(GroupDeath, ChargesWhatCameBackFromItButWentToNobodyElse) {
     EXPECT_EQ(rig.group.stats().waiting, 3U);
 }
 
+TEST(GroupConsumer, HasANewGraceWhenItWasHeardAgain) {
+    Rig rig;
+    rig.consumer(1);
+    rig.group.append(1);
+    const Assignment given = rig.give_one();
+    rig.group.suspect_consumer(1, rig.now);
+    rig.pass(1900ms);
+    rig.group.suspect_consumer(1, rig.now);
+    rig.consumer(2);
+    rig.pass(1900ms);
+    EXPECT_TRUE(rig.give().empty());
+    rig.pass(100ms);
+    EXPECT_EQ(rig.give_one().run, given.run);
+}
+
 }  // namespace
 }  // namespace peermq::delivery::test
