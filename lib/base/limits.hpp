@@ -123,6 +123,9 @@ inline constexpr std::size_t kCarryBytesMax = 1 * kMiB;
 /// A segment sealed less than this ago is not compacted: what a busy consumer leaves of it, it will
 /// most likely have finished by then.
 inline constexpr auto kCompactionRest = 2s;
+/// Kept free by a file of this size, so that a full disk still takes the manifest without which no
+/// finished segment may go. Enough for 2,700 segments.
+inline constexpr std::size_t kManifestReserveBytes = 64 * kKiB;
 /// Finished segments kept to be written again; all but one are given back when nothing was written
 /// for a while.
 inline constexpr std::size_t kSpareSegmentsMax = 4;

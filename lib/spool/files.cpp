@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 #include "base/limits.hpp"
 #include "peermq/error.hpp"
@@ -245,6 +246,30 @@ int Files::store_manifest(const Manifest& manifest) {
     if (error == 0) return directory_->sync();
     (void)directory_->unlink(kManifestTemporary);
     return error;
+}
+
+int Files::keep_reserve(std::uint64_t bytes) {
+    std::lock_guard guard(mutex_);
+    if (has_reserve_) return 0;
+    std::unique_ptr<base::File> file;
+    int error = directory_->open_file(kReserveName, base::OpenMode::create, file);
+    if (error != 0) return error;
+    error = file->allocate(0, bytes);
+    if (error == EOPNOTSUPP || error == ENOSYS || error == EINVAL) {
+        const std::vector<std::byte> zeros(bytes);
+        const base::ByteSpan parts[] = {zeros};
+        error = write_fully(*file, parts, 0);
+    }
+    if (error != 0) (void)directory_->unlink(kReserveName);
+    has_reserve_ = error == 0;
+    return error;
+}
+
+bool Files::drop_reserve() {
+    std::lock_guard guard(mutex_);
+    if (!std::exchange(has_reserve_, false)) return false;
+    (void)directory_->unlink(kReserveName);
+    return true;
 }
 
 bool Files::quarantine(base::File& file, std::uint64_t offset, std::uint64_t bytes,

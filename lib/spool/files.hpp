@@ -56,6 +56,11 @@ public:
 
     [[nodiscard]] int store_manifest(const Manifest& manifest);
 
+    /// Keeps `bytes` of the disk for a manifest; nothing when they are kept already.
+    [[nodiscard]] int keep_reserve(std::uint64_t bytes);
+    /// Gives them back; false when there were none.
+    [[nodiscard]] bool drop_reserve();
+
     /// Keeps `bytes` of a file from `offset` on under `name` in quarantine/, once; returns whether
     /// it is there. The number of kept files is bounded.
     bool quarantine(base::File& file, std::uint64_t offset, std::uint64_t bytes,
@@ -67,6 +72,7 @@ private:
                                      base::ByteSpan front, std::uint64_t allocate,
                                      std::shared_ptr<Segment>& out);
 
+    bool has_reserve_ = false;  ///< guarded by mutex_
     std::unique_ptr<base::Directory> directory_;
     std::string path_;
     std::unique_ptr<base::File> lock_file_;

@@ -188,6 +188,7 @@ struct Manifest {
 inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::string_view kManifestTemporary = "tmp-manifest";
+inline constexpr std::string_view kReserveName = "tmp-reserve";
 inline constexpr std::string_view kQuarantineName = "quarantine";
 
 }  // namespace peermq::spool

@@ -142,6 +142,7 @@ private:
     [[nodiscard]] bool retire();
     [[nodiscard]] bool reuse(const std::shared_ptr<Segment>& retired);
     void give_back_spares();
+    void keep_manifest_reserve();
     void free_reserve();
     [[nodiscard]] bool prepare();
     [[nodiscard]] std::shared_ptr<Segment> pick_victim() const;
@@ -202,6 +203,7 @@ private:
     base::Time prepare_after_{};
     base::Time manifest_after_{};  // not tried again before; 0 = the last one succeeded
     base::Time space_check_at_{};
+    std::uint64_t free_bytes_ = ~std::uint64_t{0};  // when it was last checked
     SpoolStats stats_;
     std::string failure_;
     std::vector<Cursor> cursors_;

@@ -35,6 +35,7 @@ bool LogSpool::maintain() {
     }
     check_space();
     bool more = retire();
+    keep_manifest_reserve();
     give_back_spares();
     more = prepare() || more;
     more = carry() || more;
@@ -88,6 +89,7 @@ bool LogSpool::retire() {
         free_reserve();
         error = store_manifest(finished);
     }
+    if (is_full(error) && files_->drop_reserve()) error = store_manifest(finished);
     if (error != 0) {
         if (failed_before) return false;
         report({Damage::Kind::io_error, files_->path(kManifestName), 0, 0, 0,
@@ -152,6 +154,18 @@ void LogSpool::give_back_spares() {
     }
     // First the manifest without them, or the next opening would miss them.
     if (!names.empty() && store_manifest({}) == 0) (void)files_->remove(names);
+}
+
+/// While the disk gets full: a last block must be left for the manifest, without which nothing
+/// goes.
+void LogSpool::keep_manifest_reserve() {
+    {
+        std::lock_guard lock(mutex_);
+        const bool low = free_bytes_ < 4 * segment_bytes_;
+        // At the very end what settles messages goes first.
+        if (!low || free_bytes_ < 2 * limits::kManifestReserveBytes) return;
+    }
+    (void)files_->keep_reserve(limits::kManifestReserveBytes);
 }
 
 void LogSpool::free_reserve() {

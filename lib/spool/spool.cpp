@@ -298,6 +298,7 @@ void LogSpool::check_space() {
     std::uint64_t free = 0;
     if (files_->try_free_bytes(free) != 0) return;
     std::lock_guard lock(mutex_);
+    free_bytes_ = free;
     stats_.space_low = free < options_.free_bytes_min;
 }
 
@@ -388,6 +389,7 @@ void LogSpool::close_files() {
         for (const auto& segment : prepared_) unused.push_back(segment->name);
         prepared_.clear();
     }
+    (void)files_->drop_reserve();
     if (failure().empty() && store_manifest({}) == 0 && !unused.empty()) {
         (void)files_->remove(unused);
     }
