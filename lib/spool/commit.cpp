@@ -297,6 +297,11 @@ void LogSpool::add_prepared(std::shared_ptr<Segment> segment) {
 /// Footer, cut, sync: C3. After it nothing is written to the segment again.
 int LogSpool::seal() {
     Segment& segment = *active_;
+    if (!unsynced_.empty()) {
+        // A footer says that all before it was durable, so it may not come to the disk first.
+        if (const int error = segment.file->sync_data(); error != 0) return error;
+        note_synced();
+    }
     Footer footer;
     {
         std::lock_guard lock(mutex_);

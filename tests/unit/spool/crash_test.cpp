@@ -97,6 +97,18 @@ void reopen(Bench& bench, Ledger& ledger) {
     bench.close();
 }
 
+/// The last batch is only written when the segment is closed with its footer.
+void close_unsynced(Bench& bench, Ledger& ledger) {
+    bench.open();
+    put(bench, ledger, 5);
+    for (int i = 0; i < 3; ++i) {
+        const base::Run run{ledger.attempted + 1, ledger.attempted + 10};
+        ledger.attempted = run.last;
+        if (bench.write(run, 300) != CommitResult::ok) ledger.attempted = run.first - 1;
+    }
+    bench.close();
+}
+
 void fail_sync(Bench& bench, Ledger& ledger) {
     bench.open();
     put(bench, ledger, 5);
@@ -243,6 +255,9 @@ TEST(SpoolCrash, LosesNothingDurableWhileRetiring) { crash_everywhere(retire); }
 TEST(SpoolCrash, LosesNothingDurableWhileReusingSegments) { crash_everywhere(reuse); }
 TEST(SpoolCrash, LosesNothingDurableWhileCompacting) { crash_everywhere(compact); }
 TEST(SpoolCrash, LosesNothingDurableWhileClosingAndReopening) { crash_everywhere(reopen); }
+TEST(SpoolCrash, ReportsNoDamageWhereAFooterCameToTheDiskFirst) {
+    crash_everywhere(close_unsynced);
+}
 TEST(SpoolCrash, LosesNothingDurableWhileASyncFails) { crash_everywhere(fail_sync); }
 
 /// Lets the n-th call of a kind fail for n = 1, 2, 3 ... until the scenario makes no n-th one.
