@@ -90,6 +90,8 @@ private:
     void recover_streams();
     void report_damage(const spool::Damage& damage);
     void start_threads();
+    /// After its last commit.
+    void stop_committer();
     void stop_threads();
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
                                            Durability durability, const PushOptions& options);

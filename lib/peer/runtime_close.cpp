@@ -61,10 +61,7 @@ bool Runtime::close(base::Duration timeout) {
             clean;
     for (const auto& stream : pushes) stream->close();
     for (const auto& stream : pulls) stream->close();
-    if (commits_) {
-        commits_->stop();
-        committer_.join();
-    }
+    stop_committer();
     (void)guarded_step();  // confirms what the last commit has stored
     with_engine([](Engine& engine) { engine.say_bye(); });
     stop_threads();
@@ -79,11 +76,14 @@ bool Runtime::close(base::Duration timeout) {
     return clean;
 }
 
+void Runtime::stop_committer() {
+    if (!committer_.joinable()) return;
+    commits_->stop();
+    committer_.join();
+}
+
 void Runtime::stop_threads() {
-    if (committer_.joinable()) {
-        commits_->stop();
-        committer_.join();
-    }
+    stop_committer();
     {
         const std::lock_guard lock(driver_mutex_);
         const std::lock_guard keeper(keeper_mutex_);
