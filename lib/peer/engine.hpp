@@ -170,7 +170,7 @@ private:
     void drop_closed_links();
     [[nodiscard]] wire::Hello make_hello(const LinkState& link) const;
 
-    // sending side: engine_producer.cpp, engine_settle.cpp
+    // sending side: engine_producer.cpp, engine_hand_out.cpp, engine_store.cpp, engine_settle.cpp
     void on_want(LinkState& link, const wire::Want& want);
     void on_unwant(LinkState& link, const wire::Unwant& unwant);
     void offer(LinkState& link, std::uint32_t want, Producer& producer);
