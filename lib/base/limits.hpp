@@ -120,8 +120,8 @@ inline constexpr std::size_t kManifestBytesMax = 64 * kMiB;
 inline constexpr std::size_t kUnsyncedBytesMax = 32 * kMiB;
 /// A carried batch, and so one step of compaction, holds at most this much.
 inline constexpr std::size_t kCarryBytesMax = 1 * kMiB;
-/// A segment sealed less than this ago is not compacted: what a busy consumer leaves of it, it will
-/// most likely have finished by then.
+/// A segment sealed, or last settled in, less than this ago is not compacted: consumers are about
+/// to finish it.
 inline constexpr auto kCompactionRest = 2s;
 /// Kept free by a file of this size, so that a full disk still takes the manifest without which no
 /// finished segment may go. Enough for 2,700 segments.

@@ -186,6 +186,7 @@ void LogSpool::note_appended(const PendingBatch& pending, const BatchHead& head)
 
 /// Takes over what the state block says: exactly what a recovery would.
 void LogSpool::note_changes(const PendingBatch& pending) {
+    const base::Time now = clock_.now();
     const bool good = visit_state(pending.state, [&](const StateEntry& entry) {
         if (entry.kind == StateKind::stream) {
             StreamData& stream = *state_.find(entry.stream);
@@ -195,7 +196,7 @@ void LogSpool::note_changes(const PendingBatch& pending) {
         if (entry.kind == StateKind::settled && entry.group == 0) {
             const Run run = entry.runs.front();
             for (const Run part : state_.find(entry.stream)->finished().gaps(run)) {
-                catalog_.settle(entry.stream, part, appends_);
+                catalog_.settle(entry.stream, part, appends_, now);
             }
         }
         (void)state_.apply(entry);
@@ -336,7 +337,7 @@ int LogSpool::seal() {
     if (cut) segment.file_bytes = end;
     segment.sealed = written && cut;
     if (segment.sealed) {
-        segment.sealed_at = clock_.now();
+        segment.changed_at = clock_.now();
         indexes_.emplace_front(segment.number(), segment.index);
         if (indexes_.size() > limits::kSegmentIndexesCachedMax) indexes_.pop_back();
         segment.index.reset();

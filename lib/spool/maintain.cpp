@@ -129,7 +129,8 @@ bool LogSpool::reuse(const std::shared_ptr<Segment>& retired) {
         std::lock_guard lock(mutex_);
         // Only `retired` refers to it: whoever reads from it still would find other messages there.
         const bool unread = retired.use_count() == 1 && retired->file.use_count() == 1;
-        const bool like_new = retired->sealed_at != base::Time{} && !retired->quarantined &&
+        const bool like_new = retired->sealed && retired->unproven_from == 0 &&
+                              retired->excluded.empty() && !retired->quarantined &&
                               retired->file_bytes >= segment_bytes_ / 2 &&
                               retired->file_bytes <= 2 * segment_bytes_;
         if (!unread || !like_new || prepared_.size() >= limits::kSpareSegmentsMax) return false;
@@ -213,8 +214,8 @@ std::shared_ptr<Segment> LogSpool::pick_victim() const {
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_ || segment->data_bytes() == 0 || segment->live() == 0) continue;
         if (std::count(unreadable_.begin(), unreadable_.end(), number) != 0) continue;
-        const bool rests = segment->sealed_at != base::Time{} &&
-                           now < base::after(segment->sealed_at, limits::kCompactionRest);
+        const bool rests = segment->changed_at != base::Time{} &&
+                           now < base::after(segment->changed_at, limits::kCompactionRest);
         if (rests && !tight) continue;
         const std::uint64_t share = segment->live_bytes() / (segment->data_bytes() / 100 + 1);
         if (share >= best_share) continue;

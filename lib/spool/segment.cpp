@@ -197,22 +197,24 @@ std::size_t Catalog::first_ending_at(const std::vector<Ref>& refs, Seq seq) {
     return static_cast<std::size_t>(it - refs.begin());
 }
 
-void Catalog::settle_in(StreamRefs& refs, const Ref& ref, Run run, std::uint64_t append) {
+void Catalog::settle_in(StreamRefs& refs, const Ref& ref, Run run, std::uint64_t append,
+                        base::Time now) {
     const std::uint64_t count = ref.extent->runs.count_in(run);
     if (count == 0) return;
     change_live(refs, *ref.extent, ref.extent->live - std::min(ref.extent->live, count));
     ref.segment->released_by = append;
+    ref.segment->changed_at = now;
 }
 
-void Catalog::settle(StreamIndex stream, Run run, std::uint64_t append) {
+void Catalog::settle(StreamIndex stream, Run run, std::uint64_t append, base::Time now) {
     const auto it = streams_.find(stream);
     if (it == streams_.end()) return;
     StreamRefs& refs = it->second;
     for (std::size_t i = first_ending_at(refs.regular, run.first);
          i < refs.regular.size() && refs.regular[i].extent->runs.front().first <= run.last; ++i) {
-        settle_in(refs, refs.regular[i], run, append);
+        settle_in(refs, refs.regular[i], run, append, now);
     }
-    for (const Ref& ref : refs.carried) settle_in(refs, ref, run, append);
+    for (const Ref& ref : refs.carried) settle_in(refs, ref, run, append, now);
 }
 
 std::optional<Catalog::Place> Catalog::find(StreamIndex stream, Seq seq) const {

@@ -56,8 +56,8 @@ struct Segment {
     std::uint64_t file_bytes = 0;
     std::uint64_t batches = 0;
     bool sealed = false;  ///< has a footer
-    /// When this process sealed it; recovered ones, and those whose sync failed, have none.
-    base::Time sealed_at{};
+    /// When this process sealed it or last settled something in it; recovered ones begin with none.
+    base::Time changed_at{};
     /// Recovered, and from here on nothing proves that it was ever synced; 0 = all of it is proven.
     std::uint64_t unproven_from = 0;
     bool quarantined = false;  ///< a copy is kept already
@@ -90,8 +90,8 @@ public:
     /// `run` is no longer read from this segment; `live` of it were unsettled.
     void remove_run(Segment& segment, StreamIndex stream, const base::Epoch& epoch, bool carried,
                     Run run, std::uint64_t live);
-    /// `run` of a stream, none of it settled before, is now settled by append number `append`.
-    void settle(StreamIndex stream, Run run, std::uint64_t append);
+    /// `run` of a stream, none of it settled before, is settled by append number `append`, `now`.
+    void settle(StreamIndex stream, Run run, std::uint64_t append, base::Time now);
 
     struct Place {
         std::shared_ptr<Segment> segment;
@@ -120,7 +120,7 @@ private:
 
     Ref extent_for(Segment& segment, StreamRefs& refs, const PartEntry& part);
     void change_live(const StreamRefs& refs, Extent& extent, std::uint64_t live);
-    void settle_in(StreamRefs& refs, const Ref& ref, Run run, std::uint64_t append);
+    void settle_in(StreamRefs& refs, const Ref& ref, Run run, std::uint64_t append, base::Time now);
     static std::size_t first_ending_at(const std::vector<Ref>& refs, Seq seq);
 
     std::map<std::uint64_t, std::shared_ptr<Segment>> segments_;

@@ -316,8 +316,22 @@ TEST(SpoolRetire, CarriesScatteredSurvivors) {
     EXPECT_EQ(bench.read_all(400).seqs, left);
     EXPECT_EQ(bench.spool->recovery().records_unsettled, left.size());
     ASSERT_EQ(bench.settle_durably({1, 400}), CommitResult::ok);
-    bench.maintain();
+    bench.rest();
     EXPECT_LE(bench.spool->stats().segments, 2u);
+}
+
+TEST(SpoolRetire, DoesNotCarryWhatConsumersAreAboutToFinish) {
+    Bench bench;
+    bench.open();
+    for (Seq seq = 1; seq <= 400; seq += 20) bench.commit({seq, seq + 19}, 300);
+    bench.close();
+    bench.open();  // also of a spool that was just opened
+    for (Seq seq = 1; seq <= 400; seq += 10) {
+        ASSERT_EQ(bench.settle_durably({seq, seq + 9}), CommitResult::ok);
+        bench.clock.advance(base::limits::kCompactionRest / 2);
+        bench.maintain();
+    }
+    EXPECT_EQ(bench.spool->stats().records_carried, 0u);
 }
 
 TEST(SpoolRetire, ReportsRecordsThatCannotBeCarried) {
@@ -334,7 +348,7 @@ TEST(SpoolRetire, ReportsRecordsThatCannotBeCarried) {
     bench.files.set_contents(kPath + "/seg-0000000000000001", bytes);
     bench.open();
     ASSERT_EQ(bench.settle_durably({5, 80}), CommitResult::ok);
-    bench.maintain();
+    bench.rest();
     EXPECT_FALSE(bench.files.exists(kPath + "/seg-0000000000000001"));
     ASSERT_FALSE(bench.reports.empty());
     const auto got = bench.read_all(bench.queue, 1, 4);

@@ -41,6 +41,17 @@ TEST(SpoolReuse, ABusyQueueGoesRoundInTheSameFiles) {
     EXPECT_LE(bench.segment_names().size(), 2 + base::limits::kSpareSegmentsMax);
 }
 
+TEST(SpoolReuse, SegmentsOfAnEarlierProcessAreUsedToo) {
+    Bench bench;
+    bench.open();
+    for (Seq seq = 1; seq <= 400; seq += 10) bench.commit({seq, seq + 9}, 300);
+    bench.close();
+    bench.open();
+    ASSERT_EQ(bench.settle_durably({1, 400}), CommitResult::ok);
+    bench.maintain();
+    EXPECT_GE(count_reused(bench), 2u);
+}
+
 TEST(SpoolReuse, AFullDiskGetsItsRoomBack) {
     Bench bench;
     bench.open();
