@@ -111,7 +111,7 @@ base::Time Engine::next_deadline() const {
     base::Time deadline = tick_at_;
     for (const auto& [channel, link] : links_)
         deadline = std::min(deadline, link->machine.next_deadline());
-    for (const auto& [stream, producer] : producers_) {
+    for (const auto& [key, producer] : producers_) {
         deadline = std::min(deadline, producer->group.next_deadline());
     }
     // Not before the next tick may come, or whoever waits for this would spin until then.
@@ -124,7 +124,7 @@ void Engine::when_stored(std::uint64_t ticket, std::function<void()> action) {
 }
 
 Producer* Engine::find(const OutStream& stream) const {
-    const auto it = producers_.find(&stream);
+    const auto it = producers_.find({&stream, 0});
     return it == producers_.end() ? nullptr : it->second.get();
 }
 
@@ -154,7 +154,7 @@ void Engine::wake(Producer& producer) {
 
 void Engine::begin_close() {
     closing_ = true;
-    for (const auto& [stream, producer] : producers_) producer->group.pause();
+    for (const auto& [key, producer] : producers_) producer->group.pause();
     for (const auto& consumer : consumers_) consumer->stream->stop();
 }
 
@@ -182,7 +182,7 @@ const delivery::Group& Engine::group(const OutStream& stream) const {
 }
 
 void Engine::check_invariants() const {
-    for (const auto& [stream, producer] : producers_) producer->group.check_invariants();
+    for (const auto& [key, producer] : producers_) producer->group.check_invariants();
     for (const auto& consumer : consumers_) {
         consumer->stream->with_inbox(
             [](const delivery::Inbox& inbox) { inbox.check_invariants(); });

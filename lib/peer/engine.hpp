@@ -73,15 +73,15 @@ private:
     std::uint64_t ticket_ = 0;
 };
 
-/// Streams in an order that a run repeats, which addresses are not.
-struct StreamOrder {
-    bool operator()(const OutStream* a, const OutStream* b) const noexcept {
-        return a->config().id < b->config().id;
-    }
-    template <typename Second>
-    bool operator()(const std::pair<const OutStream*, Second>& a,
-                    const std::pair<const OutStream*, Second>& b) const {
-        return a.first != b.first ? (*this)(a.first, b.first) : a.second < b.second;
+/// A group of one of our streams, in an order that a run repeats, which addresses are not.
+struct ProducerKey {
+    const OutStream* stream = nullptr;
+    spool::GroupIndex group = 0;
+
+    friend bool operator==(const ProducerKey&, const ProducerKey&) = default;
+    friend bool operator<(const ProducerKey& a, const ProducerKey& b) noexcept {
+        if (a.stream != b.stream) return a.stream->config().id < b.stream->config().id;
+        return a.group < b.group;
     }
 };
 
@@ -239,7 +239,7 @@ private:
     base::WallTime wall_now_{};
 
     Notifications notifications_;
-    std::map<const OutStream*, std::unique_ptr<Producer>, StreamOrder> producers_;
+    std::map<ProducerKey, std::unique_ptr<Producer>> producers_;
     std::map<std::string, Producer*, std::less<>> producers_by_name_;
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;

@@ -91,8 +91,8 @@ void Engine::received(net::ChannelId channel, net::Received frame) {
     if (link.machine.heard(now_)) {
         // What it holds it announces by itself: its own gate has closed during the silence.
         for (const auto& [key, consumer] : link.session->consumes) {
-            find(*key.first)->group.resume_consumer(consumer, now_);
-            wake(*find(*key.first));
+            key.first->group.resume_consumer(consumer, now_);
+            wake(*key.first);
         }
     }
     on_frame(link, decoded.frame, frame);
@@ -158,10 +158,10 @@ void Engine::attach(LinkState& link) {
     }
     link.session = &session;
     session.link = &link;
-    for (const auto& [stream, producer] : producers_) producer->group.expect_holders(now_);
+    for (const auto& [key, producer] : producers_) producer->group.expect_holders(now_);
     // Heard, though this link may be lost before its WANT comes.
     for (const auto& [key, consumer] : session.consumes)
-        find(*key.first)->group.suspect_consumer(consumer, now_);
+        key.first->group.suspect_consumer(consumer, now_);
     if (link.target != 0) target_sessions_[link.target] = session.id;
     transport_.accept(link.channel);
     const wire::HostInfo& host = options_.host;
@@ -190,7 +190,7 @@ void Engine::detach(LinkState& link) {
     session->lost_at = now_;
     const bool silent = link.machine.state() == delivery::Link::State::suspect;
     for (const auto& [key, consumer] : session->consumes) {
-        Producer* producer = find(*key.first);
+        Producer* producer = key.first;
         if (!silent) producer->group.suspect_consumer(consumer, now_);  // else it is so already
         producer->consumers[consumer].handle = 0;
         wake(*producer);
@@ -208,7 +208,7 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         close_link(*link, why);
     }
     for (const auto& [key, consumer] : session.consumes) {
-        Producer* producer = find(*key.first);
+        Producer* producer = key.first;
         producer->group.remove_consumer(consumer, crashed, now_);
         producer->consumers.erase(consumer);
         pump(*producer);
@@ -461,7 +461,7 @@ void Engine::tick_links() {
             events_.emit({EventKind::link_suspect, link->session->peer.hex(), "", 1,
                           "nothing heard from " + link->remote + " for 3 s"});
             for (const auto& [key, consumer] : link->session->consumes) {
-                find(*key.first)->group.suspect_consumer(consumer, now_);
+                key.first->group.suspect_consumer(consumer, now_);
             }
         }
         if (!link->greeted || link->session == nullptr) continue;

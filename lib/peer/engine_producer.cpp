@@ -32,7 +32,7 @@ void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::Gr
                  {},
                  {}});
     Producer& added = *producer;
-    producers_.emplace(stream.get(), std::move(producer));
+    producers_.emplace(added.key(), std::move(producer));
     producers_by_name_[stream->config().name] = &added;
     if (closing_) added.group.pause();
     for (const auto& [channel, link] : links_) {
@@ -90,7 +90,7 @@ void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
         Producer& producer = *outgoing.producer;
         producer.group.remove_consumer(outgoing.consumer, false, now_);
         producer.consumers.erase(outgoing.consumer);
-        link.session->consumes.erase({producer.stream.get(), unwant.handle});
+        link.session->consumes.erase({&producer, unwant.handle});
         pump(producer);
         return true;
     });
@@ -102,7 +102,7 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     }
     Session& session = *link.session;
     const std::uint32_t handle = link.next_handle++;
-    auto [known, is_new] = session.consumes.try_emplace({producer.stream.get(), want}, 0);
+    auto [known, is_new] = session.consumes.try_emplace({&producer, want}, 0);
     if (is_new || !producer.group.has_consumer(known->second)) {
         if (!is_new) producer.consumers.erase(known->second);
         known->second = next_id_++;
@@ -144,7 +144,7 @@ void Engine::on_renew(LinkState& link, std::uint32_t handle, const wire::Renew& 
 }
 
 void Engine::tick_producers() {
-    for (const auto& [stream, producer] : producers_) {
+    for (const auto& [key, producer] : producers_) {
         if (now_ >= producer->group.next_deadline()) producer->group.tick(now_, wall_now_);
         for (const delivery::Facts::Dead& dead : std::exchange(producer->unburied, {}))
             bury(*producer, dead);

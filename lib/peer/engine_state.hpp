@@ -14,6 +14,11 @@
 
 namespace peermq::detail {
 
+struct ProducerOrder {
+    bool operator()(const std::pair<Producer*, std::uint32_t>& a,
+                    const std::pair<Producer*, std::uint32_t>& b) const;
+};
+
 /// A remote peer object, over all of its links. Outlives a lost link, so that leases and holdings
 /// find their owner when it comes back.
 struct Session {
@@ -22,9 +27,8 @@ struct Session {
     LinkState* link = nullptr;
     base::Time lost_at{};
     std::uint64_t watch = 0;  ///< its process is watched under this number
-    /// Of our streams, under which of their WANTs.
-    std::map<std::pair<const OutStream*, std::uint32_t>, delivery::ConsumerId, StreamOrder>
-        consumes;
+    /// Of our groups, under which of their WANTs.
+    std::map<std::pair<Producer*, std::uint32_t>, delivery::ConsumerId, ProducerOrder> consumes;
     struct Source {
         InStream* stream = nullptr;
         delivery::SourceId id = 0;
@@ -93,7 +97,7 @@ struct LinkState {
     [[nodiscard]] bool up() const noexcept { return session != nullptr && !closed; }
 };
 
-/// One of our streams with its group.
+/// One group of one of our streams: the only one of a queue, one per subscription of a topic.
 struct Producer {
     std::shared_ptr<OutStream> stream;
     delivery::Group group;
@@ -120,8 +124,18 @@ struct Producer {
     base::Seq mark_asked = 0;
     std::uint64_t dead = 0;
     std::uint64_t dropped = 0;
-    std::uint64_t refused = 0;  ///< settlements that the group did not see
+    std::uint64_t refused = 0;    ///< settlements that the group did not see
+    spool::GroupIndex index = 0;  ///< of the group among those of the stream
+
+    [[nodiscard]] ProducerKey key() const noexcept { return {stream.get(), index}; }
 };
+
+inline bool ProducerOrder::operator()(const std::pair<Producer*, std::uint32_t>& a,
+                                      const std::pair<Producer*, std::uint32_t>& b) const {
+    const ProducerKey first = a.first->key();
+    const ProducerKey second = b.first->key();
+    return first == second ? a.second < b.second : first < second;
+}
 
 /// One of our pulls.
 struct Consumer {

@@ -3,8 +3,8 @@
 #include "base/limits.hpp"
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
+#include "peer/properties.hpp"
 #include "peermq/error.hpp"
-#include "push_pull/properties.hpp"
 #include "record/headers.hpp"
 
 namespace peermq {

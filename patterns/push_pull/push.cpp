@@ -1,10 +1,7 @@
 #include "peermq/push.hpp"
 
-#include "base/limits.hpp"
+#include "peer/compose.hpp"
 #include "peer/handles.hpp"
-#include "push_pull/properties.hpp"
-#include "record/headers.hpp"
-#include "record/record.hpp"
 
 namespace peermq {
 namespace {
@@ -12,55 +9,6 @@ namespace {
 using detail::WhenFull;
 
 [[noreturn]] void refuse(ErrorCode code, const std::string& text) { throw Error(code, text); }
-
-/// Headers and properties as they lie in a record; empty when there are none, which is the fast
-/// path.
-std::string encode_properties(const Message& message) {
-    std::string encoded;
-    if (message.headers.empty() && message.id.empty() && message.correlation_id.empty() &&
-        message.reply_to.empty() && message.content_type.empty()) {
-        return encoded;
-    }
-    std::vector<record::HeaderView> all;
-    const auto add = [&](std::string_view name, std::string_view value) {
-        if (!value.empty()) all.emplace_back(name, value);
-    };
-    add(detail::kIdHeader, message.id);
-    add(detail::kCorrelationIdHeader, message.correlation_id);
-    add(detail::kReplyToHeader, message.reply_to);
-    add(detail::kContentTypeHeader, message.content_type);
-    for (const HeaderView& header : message.headers) {
-        // Why it lay among the dead letters is no part of a message that is sent again.
-        if (header.first.starts_with(detail::kDeadPrefix)) continue;
-        if (header.first.starts_with(detail::kReservedPrefix)) {
-            refuse(ErrorCode::invalid_argument,
-                   "header name \"" + std::string(header.first.substr(0, 64)) +
-                       "\": names beginning with peermq- are reserved");
-        }
-        all.push_back(header);
-    }
-    record::encode_headers(all, encoded);
-    if (encoded.size() > base::limits::kHeadersBytesMax) {
-        refuse(ErrorCode::too_large, "headers and properties take " +
-                                         std::to_string(encoded.size()) +
-                                         " bytes, at most 65,536 are possible");
-    }
-    return encoded;
-}
-
-std::optional<base::Seq> append(detail::OutStream& stream, const Message& message,
-                                WhenFull when_full) {
-    if (message.key.size() > base::limits::kKeyBytesMax) {
-        refuse(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
-                                         " bytes, at most 1,024 are possible");
-    }
-    const std::string properties = encode_properties(message);
-    record::Record record;
-    record.key = message.key;
-    record.headers = base::as_bytes(properties);
-    record.body = message.body.span();
-    return stream.append(record, when_full);
-}
 
 base::Time deadline_after(base::Clock& clock, std::chrono::nanoseconds timeout) {
     return base::after(clock.now(), timeout);
@@ -115,12 +63,12 @@ Receipt Push::send(const Message& message) {
 
 Receipt Push::post(const Message& message) {
     impl_->runtime->check_process();
-    return {impl_->stream, *append(*impl_->stream, message, WhenFull::as_configured)};
+    return {impl_->stream, *detail::append(*impl_->stream, message, {}, WhenFull::as_configured)};
 }
 
 std::optional<Receipt> Push::try_post(const Message& message) {
     impl_->runtime->check_process();
-    const auto seq = append(*impl_->stream, message, WhenFull::return_nothing);
+    const auto seq = detail::append(*impl_->stream, message, {}, WhenFull::return_nothing);
     if (!seq) return std::nullopt;
     return Receipt(impl_->stream, *seq);
 }
