@@ -47,6 +47,23 @@ inline constexpr std::size_t kStreamsPerLinkMax = 65536;
 inline constexpr std::size_t kLinksPerPeerMax = 16384;
 inline constexpr int kProtocolErrorsMax = 10;
 
+// --- subscriptions
+/// Name or value of a header that a subscription asks for.
+inline constexpr std::size_t kFilterTextBytesMax = 1024;
+/// Patterns of one subscription, and likewise its header filters.
+inline constexpr std::size_t kFiltersMax = 1024;
+/// Bytes of all texts of one subscription's filter.
+inline constexpr std::size_t kFilterBytesMax = 128 * kKiB;
+/// Messages that may wait at a publisher for one live subscription.
+inline constexpr std::uint32_t kBufferDefault = 65536;
+inline constexpr std::uint32_t kBufferMax = 16'777'216;
+/// A filter looks so far ahead of what a durable subscription has been handed.
+inline constexpr std::uint64_t kFilterAheadMax = 65536;
+/// Subscriptions of one publisher, live ones included.
+inline constexpr std::size_t kSubscriptionsPerTopicMax = 16384;
+/// A durable subscription without members is kept so long.
+inline constexpr auto kExpiresAfterDefault = 168h;
+
 // --- link timing
 inline constexpr auto kHelloTimeout = 5s;
 inline constexpr auto kHeartbeatInterval = 1s;

@@ -174,6 +174,49 @@ void read(Reader& reader, Renew& renew) {
                                       [&] { return reader.run(); });
 }
 
+void read(Reader& reader, Gap& gap) {
+    gap.missed = reader.number<std::uint64_t>();
+    gap.before = reader.number<base::Seq>();
+    gap.reason = reader.enumerator(GapReason::gone);
+    reader.reserved(7);
+}
+
+void read(Reader& reader, Subscribe& subscribe) {
+    subscribe.handle = reader.number<std::uint32_t>();
+    subscribe.version = reader.number<std::uint32_t>();
+    subscribe.slow = reader.enumerator(Slow::disconnect);
+    subscribe.from = reader.enumerator(From::last);
+    subscribe.any_header = reader.flag();
+    reader.reserved(1);
+    subscribe.buffer = reader.number<std::uint32_t>();
+    subscribe.from_value = reader.number<std::uint64_t>();
+    subscribe.max_lag = reader.number<std::uint64_t>();
+    subscribe.expires_after = reader.number<std::int64_t>();
+    subscribe.name = reader.text(limits::kStreamNameBytesMax);
+    subscribe.patterns = read_list<std::string>(
+        reader, reader.count(kTextBytesMin), [&] { return reader.text(limits::kTopicBytesMax); });
+    subscribe.headers = read_list<HeaderFilter>(reader, reader.count(2 * kTextBytesMin), [&] {
+        HeaderFilter header;
+        header.name = reader.text(limits::kFilterTextBytesMax);
+        header.value = reader.text(limits::kFilterTextBytesMax);
+        return header;
+    });
+    subscribe.resume = read_list<ResumePoint>(reader, reader.count(kResumePointBytes), [&] {
+        ResumePoint point;
+        point.stream.bytes = reader.bytes16();
+        point.seq = reader.number<base::Seq>();
+        return point;
+    });
+    if (subscribe.patterns.empty()) reader.fail(DecodeError::bad_value);
+}
+
+void read(Reader& reader, Subscribed& subscribed) {
+    subscribed.handle = reader.number<std::uint32_t>();
+    subscribed.version = reader.number<std::uint32_t>();
+    subscribed.publishers = reader.number<std::uint32_t>();
+    subscribed.refusal = reader.text(limits::kReasonBytesMax);
+}
+
 void read(Reader& reader, Recall& recall) { recall.messages = reader.number<std::uint32_t>(); }
 
 void read_with_payload(Reader& reader, base::ByteSpan payload, Batch& batch) {
@@ -241,6 +284,9 @@ using ReadBody = void (*)(Reader&, base::ByteSpan, Body&);
         case FrameType::confirm: return read_body<Confirm>;
         case FrameType::renew: return read_body<Renew>;
         case FrameType::recall: return read_body<Recall>;
+        case FrameType::gap: return read_body<Gap>;
+        case FrameType::subscribe: return read_body<Subscribe>;
+        case FrameType::subscribed: return read_body<Subscribed>;
         default: return nullptr;
     }
 }

@@ -280,6 +280,49 @@ FrameType write(Writer& writer, const Recall& recall) {
     return FrameType::recall;
 }
 
+FrameType write(Writer& writer, const Gap& gap) {
+    writer.number(gap.missed);
+    writer.number(gap.before);
+    writer.number(gap.reason);
+    writer.reserved(7);
+    return FrameType::gap;
+}
+
+FrameType write(Writer& writer, const Subscribe& subscribe) {
+    writer.number(subscribe.handle);
+    writer.number(subscribe.version);
+    writer.number(subscribe.slow);
+    writer.number(subscribe.from);
+    writer.flag(subscribe.any_header);
+    writer.reserved(1);
+    writer.number(subscribe.buffer);
+    writer.number(subscribe.from_value);
+    writer.number(subscribe.max_lag);
+    writer.number(subscribe.expires_after);
+    writer.text(subscribe.name);
+    writer.count(subscribe.patterns.size());
+    for (const std::string& pattern : subscribe.patterns) writer.text(pattern);
+    writer.count(subscribe.headers.size());
+    for (const HeaderFilter& header : subscribe.headers) {
+        writer.text(header.name);
+        writer.text(header.value);
+    }
+    writer.count(subscribe.resume.size());
+    for (const ResumePoint& point : subscribe.resume) {
+        writer.bytes16(point.stream.bytes);
+        writer.number(point.seq);
+    }
+    return FrameType::subscribe;
+}
+
+FrameType write(Writer& writer, const Subscribed& subscribed) {
+    writer.number(subscribed.handle);
+    writer.number(subscribed.version);
+    writer.number(subscribed.publishers);
+    writer.text(cut(subscribed.refusal, limits::kReasonBytesMax));
+    return FrameType::subscribed;
+}
+
 /// Room for `head_bytes` after what `out` holds, then a copy of `payload`; returns the room.
 std::span<std::byte> append_with_payload(std::vector<std::byte>& out, std::size_t head_bytes,
                                          base::ByteSpan payload) {

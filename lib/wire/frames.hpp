@@ -16,6 +16,10 @@
 ///   consumer       SETTLE acks, nacks, releases, rejects; RENEW extends leases
 ///   producer       CONFIRM when what was settled is durable; GRANTED when a smaller window is in
 ///   force
+///
+/// Topics: the consumer side sends SUBSCRIBE instead of WANT, again whenever its filter changes;
+/// the producer side answers OFFER for each publisher that the patterns can match, then SUBSCRIBED.
+/// From OFFER on all is as for a queue. GAP tells a subscriber how many messages it has missed.
 
 #include <array>
 #include <cstdint>
@@ -54,13 +58,15 @@ enum class FrameType : std::uint8_t {
     confirm = 20,
     renew = 21,
     recall = 22,
-    // Reserved: replies, their credit, cancelling, gaps and transactions of later patterns.
+    // Reserved: replies, their credit, cancelling and transactions of later patterns.
     reply = 32,
     reply_credit = 33,
     cancel = 34,
     gap = 35,
     transaction_ask = 36,
     transaction_answer = 37,
+    subscribe = 38,
+    subscribed = 39,
 };
 [[nodiscard]] std::string_view to_string(FrameType type) noexcept;
 
@@ -291,6 +297,58 @@ struct Recall {
     friend bool operator==(const Recall&, const Recall&) = default;
 };
 
+/// What happens to messages of a live subscription that takes them too slowly.
+enum class Slow : std::uint8_t { drop_oldest = 1, drop_newest = 2, block = 3, disconnect = 4 };
+/// Where a subscription begins.
+enum class From : std::uint8_t { now = 1, start = 2, sequence = 3, time = 4, last = 5 };
+
+struct HeaderFilter {
+    std::string name;
+    std::string value;
+    friend bool operator==(const HeaderFilter&, const HeaderFilter&) = default;
+};
+/// All up to `seq` of `stream` that was wanted has been handed to the application.
+struct ResumePoint {
+    base::StreamId stream;
+    base::Seq seq = 0;
+    friend bool operator==(const ResumePoint&, const ResumePoint&) = default;
+};
+/// The whole of a subscription, as it shall be from now on. `handle` is the consumer's number for
+/// it, as in WANT; UNWANT ends it.
+struct Subscribe {
+    std::uint32_t handle = 0;
+    std::uint32_t version = 0;  ///< counts up with every change
+    Slow slow = Slow::drop_oldest;
+    From from = From::now;
+    bool any_header = false;            ///< one header filter is enough; else all of them
+    std::uint32_t buffer = 0;           ///< live: messages that may wait at the publisher
+    std::uint64_t from_value = 0;       ///< a sequence number, ns since 1970 UTC, or a count
+    std::uint64_t max_lag = 0;          ///< durable: most unsettled messages; 0 = no limit
+    std::int64_t expires_after = 0;     ///< durable: ns without a member; 0 = never
+    std::string name;                   ///< empty: live, ends with its session
+    std::vector<std::string> patterns;  ///< at least one
+    std::vector<HeaderFilter> headers;
+    std::vector<ResumePoint> resume;
+    friend bool operator==(const Subscribe&, const Subscribe&) = default;
+};
+/// All publishers here know that version: what they take from now on goes through its filter.
+struct Subscribed {
+    std::uint32_t handle = 0;
+    std::uint32_t version = 0;
+    std::uint32_t publishers = 0;  ///< whose topics the patterns can match
+    std::string refusal;           ///< not empty: why (some of) it could not be done
+    friend bool operator==(const Subscribed&, const Subscribed&) = default;
+};
+
+enum class GapReason : std::uint8_t { slow = 1, lag = 2, expired = 3, damage = 4, gone = 5 };
+/// `missed` counts since the OFFER that made this consumer known, over all links of its session.
+struct Gap {
+    std::uint64_t missed = 0;
+    base::Seq before = 0;  ///< the latest of them came before this one
+    GapReason reason{};
+    friend bool operator==(const Gap&, const Gap&) = default;
+};
+
 /// A frame of a type that this version does not know but may skip.
 struct Skipped {
     friend bool operator==(const Skipped&, const Skipped&) = default;
@@ -298,7 +356,7 @@ struct Skipped {
 
 using Body = std::variant<Skipped, Hello, Reject, Bye, Ping, Pong, Credit, Want, Unwant, Offer,
                           Unoffer, State, Grant, Granted, Held, Valid, Batch, Fragment, Settle,
-                          Confirm, Renew, Recall>;
+                          Confirm, Renew, Recall, Gap, Subscribe, Subscribed>;
 
 struct Frame {
     FrameHeader header;  ///< of a Skipped body: type holds the unknown number

@@ -15,6 +15,9 @@ inline constexpr std::size_t kHeldRunBytes = 44;
 inline constexpr std::size_t kRefusedRunBytes = 24;
 /// Without the text of the reason.
 inline constexpr std::size_t kSettleEntryBytes = 38;
+/// An empty text: its length alone.
+inline constexpr std::size_t kTextBytesMin = 2;
+inline constexpr std::size_t kResumePointBytes = 24;
 
 /// Fields of a BATCH before its runs, and of a SETTLE before its entries.
 inline constexpr std::size_t kBatchFieldsBytes = 24;
@@ -33,5 +36,10 @@ static_assert(kFrameHeaderBytes + kSettleFieldsBytes +
                       base::limits::kRunsPerFrameMax * (kSettleEntryBytes + 128) <=
                   base::limits::kFrameBytesMax,
               "a SETTLE with the most entries leaves each a reason worth reading");
+static_assert(base::limits::kFilterBytesMax +
+                      base::limits::kRunsPerFrameMax * (kResumePointBytes + 3 * kTextBytesMin) +
+                      512 <=
+                  base::limits::kFrameBytesMax,
+              "the largest subscription fits a frame");
 
 }  // namespace peermq::wire

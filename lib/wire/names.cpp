@@ -31,6 +31,8 @@ std::string_view to_string(FrameType type) noexcept {
         case FrameType::gap: return "gap";
         case FrameType::transaction_ask: return "transaction_ask";
         case FrameType::transaction_answer: return "transaction_answer";
+        case FrameType::subscribe: return "subscribe";
+        case FrameType::subscribed: return "subscribed";
     }
     return "unknown";
 }

@@ -43,6 +43,24 @@ Body settle_example() {
     return Settle{2, 1, {SettleEntry{SettleKind::nack, {5, 9}, {3, 12}, 1000, "no"}}};
 }
 
+Subscribe subscribe() {
+    Subscribe subscribe;
+    subscribe.handle = 7;
+    subscribe.version = 3;
+    subscribe.slow = Slow::block;
+    subscribe.from = From::last;
+    subscribe.any_header = true;
+    subscribe.buffer = 65536;
+    subscribe.from_value = 10;
+    subscribe.max_lag = 1'000'000;
+    subscribe.expires_after = 3'600'000'000'000;
+    subscribe.name = "billing";
+    subscribe.patterns = {"orders.#", "orders.*.created"};
+    subscribe.headers = {{"region", "kr"}};
+    subscribe.resume = {{{counting_from<16>(0x80)}, 4711}};
+    return subscribe;
+}
+
 /// Every body, under the name of its frame type.
 std::map<std::string, Body> bodies() {
     // Static, since the bodies show them.
@@ -72,6 +90,9 @@ std::map<std::string, Body> bodies() {
     all["confirm"] = Confirm{2, {RefusedRun{{5, 6}, RefuseReason::newer_lease}}};
     all["renew"] = Renew{{{5, 9}, {11, 11}}};
     all["recall"] = Recall{17};
+    all["gap"] = Gap{1200, 5000, GapReason::slow};
+    all["subscribe"] = subscribe();
+    all["subscribed"] = Subscribed{7, 3, 2, "name taken"};
     return all;
 }
 

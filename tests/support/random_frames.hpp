@@ -69,7 +69,10 @@ public:
             case 18: return settle();
             case 19: return confirm();
             case 20: return Renew{list<base::Run>([&] { return run(); })};
-            default: return Recall{small()};
+            case 21: return Recall{small()};
+            case 22: return Gap{number(), number(), GapReason(1 + below(5))};
+            case 23: return subscribe();
+            default: return Subscribed{small(), small(), small(), text(1024)};
         }
     }
 
@@ -172,6 +175,29 @@ private:
                     return wire::SettleEntry{wire::SettleKind(1 + below(5)), run(), lease(),
                                              small(), text(1024)};
                 })};
+    }
+
+    [[nodiscard]] wire::Subscribe subscribe() {
+        wire::Subscribe all;
+        all.handle = small();
+        all.version = small();
+        all.slow = wire::Slow(1 + below(4));
+        all.from = wire::From(1 + below(5));
+        all.any_header = flag();
+        all.buffer = small();
+        all.from_value = number();
+        all.max_lag = number();
+        all.expires_after = number<std::int64_t>();
+        all.name = text(255);
+        all.patterns = list<std::string>([&] { return text(1024); });
+        all.patterns.push_back("orders.#");
+        all.headers = list<wire::HeaderFilter>([&] {
+            return wire::HeaderFilter{text(1024), text(1024)};
+        });
+        all.resume = list<wire::ResumePoint>([&] {
+            return wire::ResumePoint{id<base::StreamId>(), number()};
+        });
+        return all;
     }
 
     [[nodiscard]] wire::Confirm confirm() {
