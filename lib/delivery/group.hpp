@@ -38,6 +38,12 @@ using base::Time;
 /// One consumer of one group: a (session, stream) pair. Given by the caller, never reused.
 using ConsumerId = std::uint64_t;
 
+/// May a message be handed out again whose holder will not say any more what became of it?
+enum class Repeat : std::uint8_t {
+    always,   ///< at least once
+    if_told,  ///< only those named by repeatable(), within the budget; others end as `unclear`
+};
+
 struct GroupOptions {
     Duration lease_duration = base::limits::kLeaseDuration;
     Duration resume_grace = base::limits::kResumeGrace;
@@ -53,6 +59,11 @@ struct GroupOptions {
     bool durable = false;  ///< a durable hand-out mark is needed before hand-out, and facts need
                            ///< storing
     bool ack_required = true;  ///< false: at most once; handed out = settled
+    Repeat repeat = Repeat::always;
+    /// With if_told: how many messages of a hundred may be handed out again so, and how many at
+    /// once. 0 and 0: no limit.
+    std::uint32_t repeat_percent = 0;
+    std::uint32_t repeat_burst = 0;
 };
 
 /// Consecutive records at hand. offsets has count+1 entries: record i spans [offsets[i],
@@ -129,7 +140,12 @@ struct RetryState {
     std::string last_error;
 };
 
-enum class DeadReason : std::uint8_t { max_attempts = 1, rejected = 2, expired = 3 };
+enum class DeadReason : std::uint8_t {
+    max_attempts = 1,
+    rejected = 2,
+    expired = 3,
+    unclear = 4,  ///< was handed out, its fate is not known, and it may not be handed out again
+};
 
 /// What must become durable, in this order. Retries are not handed out before retry_stored(), dead
 /// ones stay "dying" until dead_stored(); settled runs are settled at once in memory.
@@ -171,6 +187,7 @@ struct GroupStats {
     std::uint64_t crashes = 0;
     std::uint64_t lost = 0;  ///< damaged on disk, reported by the caller
     std::uint64_t purged = 0;
+    std::uint64_t abandoned = 0;  ///< settled because nobody wanted them any more
     std::size_t consumers = 0;
     std::size_t standby = 0;
     Seq oldest_unsettled = 0;  ///< 0 = none
@@ -202,6 +219,11 @@ public:
     std::uint64_t purge();
     /// Forgets the oldest `count` messages that nobody holds; returns how many; emits facts.
     std::uint64_t drop_oldest(std::uint64_t count);
+    /// These need not be worked on any more, whatever becomes of them: settled at once unless
+    /// somebody holds them, else when he settles or loses them. Emits facts.
+    void abandon(Run run);
+    /// With Repeat::if_told: these may be handed out again.
+    void repeatable(Run run);
     void pause();
     void resume();
     [[nodiscard]] bool paused() const;

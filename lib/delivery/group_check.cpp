@@ -90,7 +90,8 @@ void Group::Impl::check_consumers() const {
         const Sum sum = sums[consumer->id];
         PEERMQ_ASSERT(consumer->leased == sum.leased && consumer->leased_bytes == sum.bytes);
         PEERMQ_ASSERT(consumer->leased_alone == sum.alone);
-        if (consumer->link == ConsumerLink::lapsed) PEERMQ_ASSERT(consumer->leased == 0);
+        if (consumer->link == ConsumerLink::lapsed && options_.repeat == Repeat::always)
+            PEERMQ_ASSERT(consumer->leased == 0);
         if (consumer->active) ++active;
         sums.erase(consumer->id);
     }

@@ -31,9 +31,16 @@ void Group::Impl::suspect_consumer(ConsumerId id, Time now) {
 }
 
 void Group::Impl::lapse(Consumer& consumer, Time now) {
+    // What must not run twice waits on for its holder, until his lease ends.
     for (auto it = spans_.begin(); it != spans_.end(); ++it) {
-        if (it->second.state == SpanState::leased && it->second.holder == consumer.id) {
+        if (it->second.state != SpanState::leased || it->second.holder != consumer.id) continue;
+        const Run run = SpanTable::run(it);
+        if (options_.repeat == Repeat::always) {
             come_back(it, true, true);
+            continue;
+        }
+        for (const Run part : repeatable_.intersection(run)) {
+            give_up(spans_.isolate(spans_.ending_at_or_after(part.first), part), true);
         }
     }
     consumer.overdue.clear();
@@ -85,7 +92,7 @@ void Group::Impl::remove_consumer(ConsumerId id, bool crashed, Time now) {
         if (first + charged > last) continue;
         it = spans_.find(first + charged);
         if (it->second.state == SpanState::leased) {
-            come_back(it, true, false);
+            give_up(it, false);
         } else {
             it->second.open = false;
         }
@@ -99,6 +106,10 @@ std::uint64_t Group::Impl::charge(SpanIt it, std::uint64_t budget) {
     const std::uint64_t charged = std::min(budget, run.count());
     for (Seq seq = run.first; seq < run.first + charged; ++seq) {
         const SpanIt one = spans_.isolate(spans_.ending_at_or_after(seq), {seq, seq});
+        if (!spend_repeat(seq)) {
+            end_unclear(one);
+            continue;
+        }
         const bool certain = one->second.alone;
         RetryState& retry = message_of(one).retry;
         retry.due = {};

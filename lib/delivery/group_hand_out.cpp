@@ -11,6 +11,7 @@ bool Group::Impl::hand_out(HandOutContext& context, std::size_t bytes_max,
                            std::vector<Assignment>& out) {
     note_time(now, wall_now);
     wake_due();
+    drop_unwanted();
     if (paused_ || bytes_max == 0) return false;
     if (!has_work()) return false;
     for (Consumer* consumer : consumers_.all()) {

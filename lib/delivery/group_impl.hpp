@@ -5,7 +5,7 @@
 /// keep the counts of consumers, keys, timers and states right.
 ///
 /// Split over group_*.cpp by responsibility: state changes, stream and facts, settlements,
-/// consumers, hand-out, keys found after a restart, time.
+/// consumers, hand-out, keys found after a restart, time, ends without a settlement.
 
 #include <set>
 #include <unordered_map>
@@ -22,7 +22,11 @@ namespace peermq::delivery {
 class Group::Impl {
 public:
     Impl(GroupOptions options, std::uint32_t epoch, base::Random& random)
-        : options_(options), epoch_(epoch), random_(random), consumers_(options.max_consumers) {}
+        : options_(options),
+          epoch_(epoch),
+          random_(random),
+          consumers_(options.max_consumers),
+          repeat_budget_(std::uint64_t{100} * options.repeat_burst) {}
 
     void configure(GroupOptions options);
 
@@ -30,12 +34,14 @@ public:
     void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,
                  Time now, base::WallTime wall_now);
     bool append(Seq end);
-    void lose(Run run);
     std::uint64_t purge();
     std::uint64_t drop_oldest(std::uint64_t count);
     void set_paused(bool paused) { paused_ = paused; }
     [[nodiscard]] bool paused() const { return paused_; }
-    [[nodiscard]] Facts take_facts() { return std::exchange(facts_, {}); }
+    [[nodiscard]] Facts take_facts() {
+        drop_unwanted();
+        return std::exchange(facts_, {});
+    }
     void retry_stored(Seq seq);
     void dead_stored(Seq seq);
     void dead_lost(Seq seq);
@@ -81,6 +87,11 @@ public:
     [[nodiscard]] std::vector<Recall> take_recalls(Time now);
     void tick(Time now, base::WallTime wall_now);
     [[nodiscard]] Time next_deadline() const;
+
+    // group_end.cpp
+    void lose(Run run);
+    void abandon(Run run);
+    void repeatable(Run run);
 
     // group_check.cpp
     void check_invariants() const;
@@ -209,6 +220,22 @@ private:
     [[nodiscard]] static std::uint64_t excess(const Consumer& consumer);
     [[nodiscard]] Time recall_time(const Consumer& consumer) const;
 
+    // group_end.cpp
+    /// Settles what nobody holds of `run`; calls `held(part)` for the rest; returns how many.
+    template <typename Held>
+    std::uint64_t drop_unheld(Run run, Held&& held);
+    void drop_unwanted();
+    /// Whether the message may be handed out again although its holder has not said what became of
+    /// it; that spends from the budget.
+    [[nodiscard]] bool spend_repeat(Seq seq);
+    [[nodiscard]] bool may_repeat(Seq seq) const;
+    /// Ends the lease of a holder who will not say any more what became of the messages: they come
+    /// back, or end as unclear. `it` stays at the first of them.
+    void give_up(SpanIt it, bool open);
+    void end_unclear(SpanIt it);
+    /// The same for all that this consumer holds.
+    void give_up_all(ConsumerId id);
+
     // group_check.cpp
     void check_spans() const;
     void check_special(Seq first, const Span& span) const;
@@ -246,6 +273,11 @@ private:
                                         ///< somebody who has come has not announced yet
     Time recovered_latest_ = base::kNever;  ///< then they are in any case
     Time next_scan_ = base::kNever;         ///< when leases are looked through
+
+    base::RunSet repeatable_;          ///< unsettled ones; empty with Repeat::always
+    base::RunSet unwanted_;            ///< abandoned, somebody holds them
+    bool unwanted_back_ = false;       ///< one of them may have come back
+    std::uint64_t repeat_budget_ = 0;  ///< in hundredths of a message
 
     Facts facts_;
     GroupStats counters_;

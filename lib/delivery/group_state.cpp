@@ -69,6 +69,7 @@ void Group::Impl::come_back(SpanIt it, bool redelivered, bool open) {
     span.bytes = 0;
     span.state = resting_state(it);
     attach(it);
+    if (!unwanted_.empty()) unwanted_back_ = true;
     if (key != 0) refresh_key(key);
 }
 
@@ -108,6 +109,8 @@ void Group::Impl::mark_settled(Run run) {
         facts_.settled.push_back(run);
     }
     if (!unscanned_.empty()) unscanned_.remove(run);
+    if (!repeatable_.empty()) repeatable_.remove(run);
+    if (!unwanted_.empty()) unwanted_.remove(run);
     if (run.first != floor_ + 1) {
         above_.add(run);
         return;

@@ -70,34 +70,12 @@ void Group::Impl::configure(GroupOptions options) {
 
 bool Group::Impl::append(Seq end) {
     if (end <= end_) return false;
+    if (options_.repeat_percent > 0) {
+        repeat_budget_ = std::min(repeat_budget_ + (end - end_) * options_.repeat_percent,
+                                  std::uint64_t{100} * options_.repeat_burst);
+    }
     end_ = end;
     return true;
-}
-
-void Group::Impl::lose(Run run) {
-    run.first = std::max<Seq>(run.first, 1);
-    run.last = std::min(run.last, end_);
-    if (run.empty()) return;
-    unscanned_.remove(run);
-    auto it = spans_.ending_at_or_after(run.first);
-    while (it != spans_.end() && it->first <= run.last) {
-        const bool leave = it->second.state == SpanState::leased ||
-                           it->second.state == SpanState::dying;
-        const Run part{std::max(it->first, run.first), std::min(it->second.last, run.last)};
-        if (!leave) it = spans_.isolate(it, part);
-        const auto following = std::next(it);
-        if (!leave) {
-            retire(it);
-            counters_.lost += part.count();
-        }
-        it = following;
-    }
-    const Run fresh{std::max(run.first, std::max(cursor_, floor_) + 1), run.last};
-    if (fresh.empty()) return;
-    for (const Run part : above_.gaps(fresh)) {
-        mark_settled(part);
-        counters_.lost += part.count();
-    }
 }
 
 std::uint64_t Group::Impl::purge() {

@@ -20,6 +20,7 @@ void Group::Impl::tick(Time now, base::WallTime wall_now) {
             lapse(consumer, now);
         } else {
             // What it held stays open: the same session may come back as a new consumer.
+            give_up_all(id);
             consumers_.remove(id);
         }
     }
@@ -54,7 +55,7 @@ Time Group::Impl::recovery_end() const {
 void Group::Impl::end_recovery() {
     recovered_at_ = base::kNever;
     for (auto it = spans_.begin(); it != spans_.end(); ++it) {
-        if (it->second.state == SpanState::unclear) come_back(it, true, true);
+        if (it->second.state == SpanState::unclear) give_up(it, true);
     }
 }
 
@@ -72,7 +73,7 @@ void Group::Impl::expire_leases(Time now) {
         const Run run = SpanTable::run(it);
         counters_.lease_expired += run.count();
         if (holder.link == ConsumerLink::up) holder.overdue.add(run);
-        come_back(it, true, true);
+        give_up(it, true);
     }
     next_scan_ = earliest == base::kNever
                      ? earliest

@@ -21,6 +21,7 @@ std::string dead_reason(delivery::DeadReason reason) {
         case delivery::DeadReason::max_attempts: return "max_attempts";
         case delivery::DeadReason::rejected: return "rejected";
         case delivery::DeadReason::expired: return "expired";
+        case delivery::DeadReason::unclear: return "unclear";
     }
     return "unknown";
 }
