@@ -17,7 +17,8 @@ namespace peermq {
 enum class ErrorCode : int {
     // Retry: the same call may succeed later.
     not_connected = 10,  ///< nobody is linked who could answer; push and pull wait instead
-    quota = 11,          ///< a limit on bytes or on queues is reached, or the disk has no room
+    quota = 11,  ///< a limit on bytes, queues or requests in flight is reached, or the disk is full
+    circuit_open = 12,  ///< the service failed too often of late: not asked for the moment
     // Fix the call: it can never succeed as it stands.
     invalid_argument = 20,  ///< a value out of its range, or text that does not parse
     invalid_state = 21,     ///< right call, wrong moment: settled already, other options, a fork
@@ -33,10 +34,16 @@ enum class ErrorCode : int {
     io_error = 33,          ///< the system failed: disk, socket, threads; the text has its reason
     corrupt = 34,           ///< the directory is no spool, or what tells how to read it is damaged
     version_mismatch = 35,  ///< written by a version of peermq that this one cannot read
+    // How a request ended; the requester lives on. Whether to ask again is for the caller to judge.
+    timeout = 40,          ///< no reply by the deadline; whether a handler ran is not known
+    remote_error = 41,     ///< the handler says that it failed: see RemoteError
+    outcome_unknown = 42,  ///< handed to a replier that was lost; it may have run, and was not
+                           ///< marked idempotent (or the retry budget is used up)
+    cancelled = 43,        ///< by PendingReply::cancel()
 };
 
 /// Who can do something about an error.
-enum class ErrorClass { retry, fix_the_call, final };
+enum class ErrorClass { retry, fix_the_call, final, request };
 
 /// The name of a code as it stands in code, logs, JSON and documents, for example "too_large".
 PEERMQ_EXPORT std::string_view to_string(ErrorCode code) noexcept;

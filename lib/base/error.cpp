@@ -14,6 +14,7 @@ struct CodeRow {
 constexpr std::array kCodes{
     CodeRow{ErrorCode::not_connected, "not_connected", ErrorClass::retry},
     CodeRow{ErrorCode::quota, "quota", ErrorClass::retry},
+    CodeRow{ErrorCode::circuit_open, "circuit_open", ErrorClass::retry},
     CodeRow{ErrorCode::invalid_argument, "invalid_argument", ErrorClass::fix_the_call},
     CodeRow{ErrorCode::invalid_state, "invalid_state", ErrorClass::fix_the_call},
     CodeRow{ErrorCode::too_large, "too_large", ErrorClass::fix_the_call},
@@ -27,6 +28,10 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::io_error, "io_error", ErrorClass::final},
     CodeRow{ErrorCode::corrupt, "corrupt", ErrorClass::final},
     CodeRow{ErrorCode::version_mismatch, "version_mismatch", ErrorClass::final},
+    CodeRow{ErrorCode::timeout, "timeout", ErrorClass::request},
+    CodeRow{ErrorCode::remote_error, "remote_error", ErrorClass::request},
+    CodeRow{ErrorCode::outcome_unknown, "outcome_unknown", ErrorClass::request},
+    CodeRow{ErrorCode::cancelled, "cancelled", ErrorClass::request},
 };
 
 const CodeRow* find(ErrorCode code) noexcept {

@@ -112,6 +112,16 @@ inline constexpr auto kRecallWait = 1s;
 /// Runs settled by one consumer and not yet confirmed to it that the producer remembers.
 inline constexpr std::size_t kSettledMemoryRunsMax = 16384;
 
+// --- requests and replies
+/// Parts of one reply that are under way or not taken yet, in bytes; one part is always allowed.
+inline constexpr std::size_t kReplyWindowBytes = 1 * kMiB;
+/// Replies that wait for requesters out of reach; beyond it the oldest are dropped, counted.
+inline constexpr std::size_t kRepliesKeptBytesMax = 64 * kMiB;
+inline constexpr std::uint32_t kRequestsInFlightDefault = 1024;
+inline constexpr std::uint32_t kRequestsInFlightMax = 1'000'000;
+/// Codes of failures, as repliers choose them.
+inline constexpr std::size_t kFailureCodeBytesMax = 255;
+
 // --- events
 /// Events and refusals that wait for the user's callback; further ones are counted and not told.
 inline constexpr std::size_t kEventsWaitingMax = 10'000;

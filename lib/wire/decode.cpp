@@ -247,9 +247,35 @@ void read_with_payload(Reader& reader, base::ByteSpan payload, Fragment& fragmen
     }
 }
 
+void read_with_payload(Reader& reader, base::ByteSpan payload, Reply& reply) {
+    reply.epoch = reader.epoch();
+    reply.request = reader.number<base::Seq>();
+    reply.answer = reader.number<std::uint64_t>();
+    reply.part = reader.number<std::uint32_t>();
+    reply.flags = reader.number<std::uint8_t>();
+    reader.reserved(3);
+    reply.total = reader.number<std::uint32_t>();
+    reply.offset = reader.number<std::uint32_t>();
+    reader.reserved(4);
+    reply.bytes = payload;
+    const bool fits = reply.offset <= reply.total && payload.size() <= reply.total - reply.offset;
+    if (reply.request == 0 || payload.empty() || !fits) reader.fail(DecodeError::bad_value);
+}
+
+void read(Reader& reader, ReplyCredit& credit) {
+    credit.request = reader.number<base::Seq>();
+    credit.taken_bytes = reader.number<std::uint64_t>();
+    if (credit.request == 0) reader.fail(DecodeError::bad_value);
+}
+
+void read(Reader& reader, Cancel& cancel) {
+    cancel.requests = read_list<base::Run>(reader, reader.count(kRunBytes),
+                                           [&] { return reader.run(); });
+}
+
 template <typename Fields>
 void read_body(Reader& reader, base::ByteSpan payload, Body& body) {
-    if constexpr (std::is_same_v<Fields, Batch> || std::is_same_v<Fields, Fragment>) {
+    if constexpr (kHasPayload<Fields>) {
         read_with_payload(reader, payload, body.emplace<Fields>());
     } else {
         read(reader, body.emplace<Fields>());
@@ -287,6 +313,9 @@ using ReadBody = void (*)(Reader&, base::ByteSpan, Body&);
         case FrameType::gap: return read_body<Gap>;
         case FrameType::subscribe: return read_body<Subscribe>;
         case FrameType::subscribed: return read_body<Subscribed>;
+        case FrameType::reply: return read_body<Reply>;
+        case FrameType::reply_credit: return read_body<ReplyCredit>;
+        case FrameType::cancel: return read_body<Cancel>;
         default: return nullptr;
     }
 }

@@ -323,6 +323,18 @@ FrameType write(Writer& writer, const Subscribed& subscribed) {
     return FrameType::subscribed;
 }
 
+FrameType write(Writer& writer, const ReplyCredit& credit) {
+    writer.number(credit.request);
+    writer.number(credit.taken_bytes);
+    return FrameType::reply_credit;
+}
+
+FrameType write(Writer& writer, const Cancel& cancel) {
+    writer.count(cancel.requests.size());
+    for (const base::Run run : cancel.requests) writer.run(run);
+    return FrameType::cancel;
+}
+
 /// Room for `head_bytes` after what `out` holds, then a copy of `payload`; returns the room.
 std::span<std::byte> append_with_payload(std::vector<std::byte>& out, std::size_t head_bytes,
                                          base::ByteSpan payload) {
@@ -345,13 +357,16 @@ void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body,
     } else if (const auto* fragment = std::get_if<Fragment>(&body)) {
         encode_fragment_head(stream, nonce, *fragment,
                              append_with_payload(out, kFragmentHeadBytes, fragment->bytes));
+    } else if (const auto* reply = std::get_if<Reply>(&body)) {
+        encode_reply_head(stream, nonce, *reply,
+                          append_with_payload(out, kReplyHeadBytes, reply->bytes));
     } else {
         out.resize(start + kFrameHeaderBytes);
         Writer writer(out);
         const FrameType type = std::visit(
             [&](const auto& fields) {
                 using Fields = std::decay_t<decltype(fields)>;
-                if constexpr (std::is_same_v<Fields, Batch> || std::is_same_v<Fields, Fragment>) {
+                if constexpr (kHasPayload<Fields>) {
                     return FrameType{};  // handled above
                 } else {
                     return write(writer, fields);
@@ -394,6 +409,22 @@ void encode_fragment_head(std::uint32_t stream, std::uint64_t nonce, const Fragm
     at = write_batch_run(at + 16, fragment.run);
     store(at, fragment.total);
     store(at + 4, fragment.offset);
+}
+
+void encode_reply_head(std::uint32_t stream, std::uint64_t nonce, const Reply& reply,
+                       std::span<std::byte> out) noexcept {
+    PEERMQ_ASSERT(out.size() == kReplyHeadBytes && reply.request != 0);
+    write_header(out.data(), FrameType::reply, stream, nonce, out.size() - kFrameHeaderBytes);
+    std::byte* at = out.data() + kFrameHeaderBytes;
+    store(at, reply.epoch.counter);
+    store(at + 4, reply.epoch.nonce);
+    store(at + 12, reply.request);
+    store(at + 20, reply.answer);
+    store(at + 28, reply.part);
+    store<std::uint32_t>(at + 32, reply.flags);
+    store(at + 36, reply.total);
+    store(at + 40, reply.offset);
+    store<std::uint32_t>(at + 44, 0);
 }
 
 }  // namespace peermq::wire

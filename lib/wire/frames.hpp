@@ -3,7 +3,7 @@
 /// The frames that two peers exchange: plain structs, encode and decode. Pure; any thread.
 ///
 /// One frame is one ZeroMQ message (after the ROUTER's routing id), of one part, or of two when the
-/// payload of a BATCH or FRAGMENT is sent from where it lies. Frames on one link arrive in
+/// payload of a BATCH, FRAGMENT or REPLY is sent from where it lies. Frames on one link arrive in
 /// order or the link dies. FORMAT.md beside this file has the byte tables.
 ///
 /// The conversation:
@@ -20,6 +20,9 @@
 /// Topics: the consumer side sends SUBSCRIBE instead of WANT, again whenever its filter changes;
 /// the producer side answers OFFER for each publisher that the patterns can match, then SUBSCRIBED.
 /// From OFFER on all is as for a queue. GAP tells a subscriber how many messages it has missed.
+///
+/// Services: the consumer sends REPLY before it settles a request; the producer answers
+/// REPLY_CREDIT as long parts are taken, and CANCEL when nobody waits any more.
 
 #include <array>
 #include <cstdint>
@@ -27,6 +30,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -58,11 +62,11 @@ enum class FrameType : std::uint8_t {
     confirm = 20,
     renew = 21,
     recall = 22,
-    // Reserved: replies, their credit, cancelling and transactions of later patterns.
     reply = 32,
     reply_credit = 33,
     cancel = 34,
     gap = 35,
+    // Reserved: transactions of later versions.
     transaction_ask = 36,
     transaction_answer = 37,
     subscribe = 38,
@@ -78,7 +82,7 @@ inline constexpr std::uint8_t kSkippable = 0x80;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 
 /// 0 u8 type, 1 u8 flags, 2 u16 reserved, 4 u32 stream handle, 8 u64 session nonce,
-/// 16 u32 length of the fields that follow (payload of BATCH and FRAGMENT excluded), 20 u32
+/// 16 u32 length of the fields that follow (payload of BATCH, FRAGMENT and REPLY excluded), 20 u32
 /// reserved.
 struct FrameHeader {
     FrameType type{};
@@ -146,7 +150,8 @@ struct Pong {
     std::uint64_t received_bytes = 0;
     friend bool operator==(const Pong&, const Pong&) = default;
 };
-/// Total of data bytes (BATCH and FRAGMENT frames, whole) taken by the receiver's link since HELLO.
+/// Total of data bytes (BATCH, FRAGMENT and REPLY frames, whole) taken by the receiver's link since
+/// HELLO.
 struct Credit {
     std::uint64_t received_bytes = 0;
     friend bool operator==(const Credit&, const Credit&) = default;
@@ -348,6 +353,40 @@ struct Gap {
     GapReason reason{};
     friend bool operator==(const Gap&, const Gap&) = default;
 };
+inline constexpr std::uint8_t kLastPart = 0x01;  ///< no further part of this reply follows
+inline constexpr std::uint8_t kFailure = 0x02;   ///< the handler failed: code in a header
+inline constexpr std::uint8_t kProgress = 0x04;  ///< tells how far the work is, is no result
+
+/// A part of a reply, or of one part's record when that is larger than a batch. From who consumes
+/// a service to who asks; the stream handle is that of the OFFER, `epoch` and `request` name the
+/// request's record.
+struct Reply {
+    base::Epoch epoch;
+    base::Seq request = 0;
+    std::uint64_t answer = 0;  ///< tells one run of the handler from another
+    std::uint32_t part = 0;    ///< counts from 0
+    std::uint8_t flags = 0;
+    std::uint32_t total = 0;   ///< length of the part's record; the receiver bounds it
+    std::uint32_t offset = 0;  ///< of `bytes` in the record; offset + size <= total
+    base::ByteSpan bytes;      ///< at least one
+};
+/// Of the reply to `request`, so many bytes of records have been taken by the application.
+struct ReplyCredit {
+    base::Seq request = 0;
+    std::uint64_t taken_bytes = 0;
+    friend bool operator==(const ReplyCredit&, const ReplyCredit&) = default;
+};
+/// Nobody waits for a reply to these requests any more.
+struct Cancel {
+    std::vector<base::Run> requests;
+    friend bool operator==(const Cancel&, const Cancel&) = default;
+};
+
+/// Types whose frames carry a payload behind their fields.
+template <typename Fields>
+inline constexpr bool kHasPayload = std::is_same_v<Fields, Batch> ||
+                                    std::is_same_v<Fields, Fragment> ||
+                                    std::is_same_v<Fields, Reply>;
 
 /// A frame of a type that this version does not know but may skip.
 struct Skipped {
@@ -356,7 +395,8 @@ struct Skipped {
 
 using Body = std::variant<Skipped, Hello, Reject, Bye, Ping, Pong, Credit, Want, Unwant, Offer,
                           Unoffer, State, Grant, Granted, Held, Valid, Batch, Fragment, Settle,
-                          Confirm, Renew, Recall, Gap, Subscribe, Subscribed>;
+                          Confirm, Renew, Recall, Gap, Subscribe, Subscribed, Reply, ReplyCredit,
+                          Cancel>;
 
 struct Frame {
     FrameHeader header;  ///< of a Skipped body: type holds the unknown number
@@ -387,12 +427,13 @@ struct DecodedFrame {
 [[nodiscard]] DecodedFrame decode(base::ByteSpan bytes);
 
 /// Decodes a frame that came as two parts: `head` is the frame header and its fields, `payload` the
-/// records of a BATCH or the bytes of a FRAGMENT (empty for every other type). Same result as
-/// decode() of both joined, for a head as long as its header tells.
+/// records of a BATCH or the bytes of a FRAGMENT or REPLY (empty for every other type). Same result
+/// as decode() of both joined, for a head as long as its header tells.
 [[nodiscard]] DecodedFrame decode_parts(base::ByteSpan head, base::ByteSpan payload);
 
-/// Appends the frame for `body` to `out`. The payload of a Batch or Fragment is appended too; use
-/// encode_batch_head or encode_fragment_head to send it without copying first.
+/// Appends the frame for `body` to `out`. The payload of a Batch, Fragment or Reply is appended
+/// too; use encode_batch_head, encode_fragment_head or encode_reply_head to send it without
+/// copying.
 ///
 /// `body` is not Skipped, lists hold at most runs_per_frame_max entries, names are 1 to
 /// stream_name_bytes_max long (asserted: our own invariants). Texts for people (reason, text,
@@ -406,9 +447,12 @@ void encode(std::uint32_t stream, std::uint64_t nonce, const Body& body,
 void encode_batch_head(std::uint32_t stream, std::uint64_t nonce, const Batch& batch,
                        std::span<std::byte> out) noexcept;
 
-/// The same for a FRAGMENT up to its bytes.
+/// The same for a FRAGMENT and a REPLY up to their bytes.
 inline constexpr std::size_t kFragmentHeadBytes = kFrameHeaderBytes + 56;
 void encode_fragment_head(std::uint32_t stream, std::uint64_t nonce, const Fragment& fragment,
                           std::span<std::byte> out) noexcept;
+inline constexpr std::size_t kReplyHeadBytes = kFrameHeaderBytes + 48;
+void encode_reply_head(std::uint32_t stream, std::uint64_t nonce, const Reply& reply,
+                       std::span<std::byte> out) noexcept;
 
 }  // namespace peermq::wire

@@ -25,13 +25,14 @@ inline constexpr std::size_t kSettleFieldsBytes = 20;
 
 static_assert((kFrameHeaderBytes + kBatchFieldsBytes) % 8 == 0 && kBatchRunBytes % 8 == 0,
               "records start at a multiple of 8 within a BATCH");
-static_assert(kFragmentHeadBytes % 8 == 0);
+static_assert(kFragmentHeadBytes % 8 == 0 && kReplyHeadBytes % 8 == 0);
 static_assert(kFrameHeaderBytes + kBatchFieldsBytes +
                       base::limits::kRunsPerFrameMax * kBatchRunBytes +
                       base::limits::kBatchBytesMax <=
                   base::limits::kFrameBytesMax,
               "a full batch with the most runs fits a frame");
 static_assert(kFragmentHeadBytes + base::limits::kBatchBytesMax <= base::limits::kFrameBytesMax);
+static_assert(kReplyHeadBytes <= kFragmentHeadBytes);
 static_assert(kFrameHeaderBytes + kSettleFieldsBytes +
                       base::limits::kRunsPerFrameMax * (kSettleEntryBytes + 128) <=
                   base::limits::kFrameBytesMax,

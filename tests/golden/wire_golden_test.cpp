@@ -93,6 +93,9 @@ std::map<std::string, Body> bodies() {
     all["gap"] = Gap{1200, 5000, GapReason::slow};
     all["subscribe"] = subscribe();
     all["subscribed"] = Subscribed{7, 3, 2, "name taken"};
+    all["reply"] = Reply{epoch, 7, 0x0807060504030201, 2, kLastPart, 5, 0, part};
+    all["reply_credit"] = ReplyCredit{7, 65536};
+    all["cancel"] = Cancel{{{7, 7}, {9, 12}}};
     return all;
 }
 

@@ -26,6 +26,10 @@ template <typename Fields>
     } else if constexpr (std::is_same_v<Fields, wire::Fragment>) {
         return a.epoch == b.epoch && a.lease_epoch == b.lease_epoch && a.run == b.run &&
                a.total == b.total && a.offset == b.offset && same_bytes(a.bytes, b.bytes);
+    } else if constexpr (std::is_same_v<Fields, wire::Reply>) {
+        return a.epoch == b.epoch && a.request == b.request && a.answer == b.answer &&
+               a.part == b.part && a.flags == b.flags && a.total == b.total &&
+               a.offset == b.offset && same_bytes(a.bytes, b.bytes);
     } else {
         return a == b;
     }
@@ -72,7 +76,10 @@ public:
             case 21: return Recall{small()};
             case 22: return Gap{number(), number(), GapReason(1 + below(5))};
             case 23: return subscribe();
-            default: return Subscribed{small(), small(), small(), text(1024)};
+            case 24: return Subscribed{small(), small(), small(), text(1024)};
+            case 25: return reply();
+            case 26: return ReplyCredit{1 + (number() >> 1), number()};
+            default: return Cancel{list<base::Run>([&] { return run(); })};
         }
     }
 
@@ -168,6 +175,20 @@ private:
         fragment.total = fragment.offset + static_cast<std::uint32_t>(fragment.bytes.size()) +
                          number<std::uint16_t>();
         return fragment;
+    }
+
+    [[nodiscard]] wire::Reply reply() {
+        wire::Reply reply;
+        reply.epoch = epoch();
+        reply.request = 1 + (number() >> 1);
+        reply.answer = number();
+        reply.part = small();
+        reply.flags = number<std::uint8_t>();
+        reply.bytes = kept_.emplace_back(bytes(1 + below(300)));
+        reply.offset = number<std::uint16_t>();
+        reply.total = reply.offset + static_cast<std::uint32_t>(reply.bytes.size()) +
+                      number<std::uint16_t>();
+        return reply;
     }
 
     [[nodiscard]] wire::Settle settle() {

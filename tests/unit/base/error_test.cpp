@@ -10,10 +10,11 @@ namespace {
 
 // Numbers and names reach JSON, exit codes and other languages: a change here breaks users.
 const std::map<int, std::string_view> kPromised = {
-    {10, "not_connected"},  {11, "quota"},     {20, "invalid_argument"}, {21, "invalid_state"},
-    {22, "too_large"},      {23, "not_found"}, {24, "unsupported"},      {25, "denied"},
-    {26, "address_in_use"}, {30, "closed"},    {31, "locked"},           {32, "no_space"},
-    {33, "io_error"},       {34, "corrupt"},   {35, "version_mismatch"},
+    {10, "not_connected"},  {11, "quota"},        {20, "invalid_argument"}, {21, "invalid_state"},
+    {22, "too_large"},      {23, "not_found"},    {24, "unsupported"},      {25, "denied"},
+    {26, "address_in_use"}, {30, "closed"},       {31, "locked"},           {32, "no_space"},
+    {33, "io_error"},       {34, "corrupt"},      {35, "version_mismatch"}, {12, "circuit_open"},
+    {40, "timeout"},        {41, "remote_error"}, {42, "outcome_unknown"},  {43, "cancelled"},
 };
 
 TEST(Error, NumbersAndNamesAreAsPromised) {
@@ -29,7 +30,8 @@ TEST(Error, ClassFollowsTheTensOfTheNumber) {
     for (const auto& [number, name] : kPromised) {
         const ErrorClass expected = number < 20   ? ErrorClass::retry
                                     : number < 30 ? ErrorClass::fix_the_call
-                                                  : ErrorClass::final;
+                                    : number < 40 ? ErrorClass::final
+                                                  : ErrorClass::request;
         EXPECT_EQ(error_class(static_cast<ErrorCode>(number)), expected) << name;
     }
 }

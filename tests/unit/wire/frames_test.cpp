@@ -103,7 +103,8 @@ TEST(Frames, BytesAfterTheLastFieldAreRefused) {
         EXPECT_EQ(decode_exact(bytes), DecodeError::trailing_bytes) << "body " << index;
         // One byte after the frame of a type that has no payload.
         const Body body = random.body(index);
-        if (!std::holds_alternative<Batch>(body) && !std::holds_alternative<Fragment>(body)) {
+        if (!std::holds_alternative<Batch>(body) && !std::holds_alternative<Fragment>(body) &&
+            !std::holds_alternative<Reply>(body)) {
             auto followed = encoded(body);
             followed.push_back(std::byte{0});
             EXPECT_EQ(decode_exact(followed), DecodeError::trailing_bytes) << "body " << index;
@@ -147,7 +148,7 @@ TEST(Frames, MutatedFramesNeverCrash) {
 
 TEST(Frames, UnknownTypeIsRefusedUnlessSkippable) {
     auto bytes = encoded(Ping{1, 2});
-    for (const int type : {0, 7, 23, 31, 32, 37, 40, 255}) {
+    for (const int type : {0, 7, 23, 31, 36, 37, 40, 255}) {
         bytes[0] = static_cast<std::byte>(type);
         bytes[1] = std::byte{0};
         EXPECT_EQ(decode(bytes).error, DecodeError::unknown_type) << type;
