@@ -90,9 +90,9 @@ void Engine::received(net::ChannelId channel, net::Received frame) {
     }
     if (link.machine.heard(now_)) {
         // What it holds it announces by itself: its own gate has closed during the silence.
-        for (const auto& [key, consumer] : link.session->consumes) {
-            key.first->group.resume_consumer(consumer, now_);
-            wake(*key.first);
+        for (const auto& [handle, outgoing] : link.outgoing) {
+            outgoing.producer->group.resume_consumer(outgoing.consumer, now_);
+            wake(*outgoing.producer);
         }
     }
     on_frame(link, decoded.frame, frame);
@@ -159,6 +159,13 @@ void Engine::attach(LinkState& link) {
     link.session = &session;
     session.link = &link;
     for (const auto& [key, producer] : producers_) producer->group.expect_holders(now_);
+    std::erase_if(session.consumes, [](const auto& entry) {
+        Producer& producer = *entry.first.first;
+        // Its pull was closed, but the UNWANT went down with the link.
+        const bool forgotten = !producer.group.has_consumer(entry.second);
+        if (forgotten) producer.consumers.erase(entry.second);
+        return forgotten;
+    });
     // Heard, though this link may be lost before its WANT comes.
     for (const auto& [key, consumer] : session.consumes)
         key.first->group.suspect_consumer(consumer, now_);
@@ -460,8 +467,8 @@ void Engine::tick_links() {
             link->session != nullptr) {
             events_.emit({EventKind::link_suspect, link->session->peer.hex(), "", 1,
                           "nothing heard from " + link->remote + " for 3 s"});
-            for (const auto& [key, consumer] : link->session->consumes) {
-                key.first->group.suspect_consumer(consumer, now_);
+            for (const auto& [handle, outgoing] : link->outgoing) {
+                outgoing.producer->group.suspect_consumer(outgoing.consumer, now_);
             }
         }
         if (!link->greeted || link->session == nullptr) continue;

@@ -62,6 +62,8 @@ INSTANTIATE_TEST_SUITE_P(
         Found{103053, "the grace after a restart ended before the HELD of a holder that was back"},
         Found{111649, "after a restart: recalled from one, while a later holder was not heard yet"},
         Found{114691, "after a restart: released by one, while a later holder was not heard yet"},
+        Found{156417,
+              "a closed pull whose UNWANT was lost kept its place: resumed with the next link"},
         Found{194099, "heard again over a link that was lost before its WANT: lapsed too early"}),
     [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
