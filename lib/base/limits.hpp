@@ -92,6 +92,9 @@ inline constexpr std::size_t kKeyLookaheadMax = 65536;
 inline constexpr auto kGateMargin = 250ms;
 /// A source that ran dry keeps its claim to a share of the prefetch so long: windows do not flap.
 inline constexpr auto kIdleClaim = 100ms;
+/// Where more sources are ready than a consumer has slots, a source keeps a slot so long: moving it
+/// costs frames to two producers, so quick handlers should not pay that for every message.
+inline constexpr auto kSlotTurn = 20ms;
 /// Idle sources keep a window of one message while that costs the ready ones at most 1/8 of theirs.
 inline constexpr std::uint32_t kIdleShareDivisor = 8;
 /// Refused settlements remembered per source, for those who ask later.

@@ -49,9 +49,12 @@ std::uint32_t Inbox::Impl::capacity(Time now) {
                                          : options_.prefetch - static_cast<std::uint32_t>(reserved);
 }
 
-void Inbox::Impl::send_grant(Stream& stream, std::uint32_t messages,
+void Inbox::Impl::send_grant(Stream& stream, std::uint32_t messages, Time now,
                              std::vector<InboxActions::Grant>& out) {
-    if (stream.window.granted == 0 && messages > 0) stream.window.served = ++served_ticket_;
+    if (stream.window.granted == 0 && messages > 0) {
+        stream.window.served = ++served_ticket_;
+        stream.window.turn_ends = base::after(now, limits::kSlotTurn);
+    }
     stream.window.granted = messages;
     stream.window.bytes = bytes_for(messages);
     stream.window.regrant = false;
@@ -59,7 +62,7 @@ void Inbox::Impl::send_grant(Stream& stream, std::uint32_t messages,
                    options_.concurrency});
 }
 
-void Inbox::Impl::shrink(Stream& stream, std::uint32_t messages, InboxActions& actions) {
+void Inbox::Impl::shrink(Stream& stream, std::uint32_t messages, Time now, InboxActions& actions) {
     inbox::Window& window = stream.window;
     // The producer may have used the old window fully, refilling what we settled. What it has not
     // been told of yet it will learn after this shrink: those slots cannot come back.
@@ -67,7 +70,7 @@ void Inbox::Impl::shrink(Stream& stream, std::uint32_t messages, InboxActions& a
                                std::min<std::uint64_t>(window.granted, window.unsent_slots);
     window.bound = std::max(full, window.shrinking ? window.bound : stream.held);
     window.shrinking = true;
-    send_grant(stream, messages, actions.shrinks);
+    send_grant(stream, messages, now, actions.shrinks);
     window.shrink_number = window.number;
 }
 
@@ -81,24 +84,26 @@ void Inbox::Impl::plan_windows(Time now, InboxActions& actions) {
         if (!stream->up) continue;
         up.push_back(stream.get());
         const inbox::Window& window = stream->window;
-        claims.push_back({.ready = stream->ready,
-                          .recent = stream->claim_until > now,
-                          .used = stream->held == 0 && window.unsent_slots > 0,
-                          .window = window.granted,
-                          .served = window.served});
+        claims.push_back(
+            {.ready = stream->ready,
+             .recent = stream->claim_until > now,
+             .used = stream->held == 0 && window.unsent_slots > 0 && now >= window.turn_ends,
+             .window = window.granted,
+             .served = window.served});
     }
     const std::vector<std::uint32_t> shares = inbox::share_windows(claims, slots);
     for (std::size_t i = 0; i < up.size(); ++i) {
-        if (shares[i] < up[i]->window.granted) shrink(*up[i], shares[i], actions);
+        if (shares[i] < up[i]->window.granted) shrink(*up[i], shares[i], now, actions);
     }
     ceiling_ = std::max<std::uint64_t>(options_.prefetch, std::min(ceiling_, exposure_sum()));
-    grow_windows(up, shares, actions);
+    grow_windows(up, shares, now, actions);
     plan_due_ = false;
 }
 
 /// Grants what is free, to those with the least first; the rest follows as slots come back.
 void Inbox::Impl::grow_windows(const std::vector<Stream*>& up,
-                               const std::vector<std::uint32_t>& shares, InboxActions& actions) {
+                               const std::vector<std::uint32_t>& shares, Time now,
+                               InboxActions& actions) {
     const std::uint64_t sum = exposure_sum();
     std::uint64_t free = sum >= options_.prefetch ? 0 : options_.prefetch - sum;
     std::vector<std::size_t> order;
@@ -116,7 +121,7 @@ void Inbox::Impl::grow_windows(const std::vector<Stream*>& up,
         const auto messages = std::max(stream.window.granted, static_cast<std::uint32_t>(possible));
         if (messages < shares[i]) short_ = true;
         if (messages == stream.window.granted && !stream.window.regrant) continue;
-        send_grant(stream, messages, actions.grants);
+        send_grant(stream, messages, now, actions.grants);
         free -= stream.exposure() - before;
     }
     // While more are ready than there are slots, every settlement moves a window.

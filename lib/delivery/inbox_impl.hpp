@@ -101,10 +101,11 @@ private:
     void plan_windows(Time now, InboxActions& actions);
     [[nodiscard]] std::uint32_t capacity(Time now);
     [[nodiscard]] std::uint64_t exposure_sum() const;
-    void shrink(Stream& stream, std::uint32_t messages, InboxActions& actions);
+    void shrink(Stream& stream, std::uint32_t messages, Time now, InboxActions& actions);
     void grow_windows(const std::vector<Stream*>& up, const std::vector<std::uint32_t>& shares,
-                      InboxActions& actions);
-    void send_grant(Stream& stream, std::uint32_t messages, std::vector<InboxActions::Grant>& out);
+                      Time now, InboxActions& actions);
+    void send_grant(Stream& stream, std::uint32_t messages, Time now,
+                    std::vector<InboxActions::Grant>& out);
     [[nodiscard]] std::uint64_t bytes_for(std::uint32_t messages) const noexcept;
     void date_claims(Time now);
 

@@ -55,6 +55,7 @@ struct Window {
     std::uint64_t bound = 0;         ///< while shrinking: held, and what may still come
     std::uint64_t unsent_slots = 0;  ///< settled here, the producer not told: it cannot refill them
     std::uint64_t served = 0;
+    Time turn_ends{};      ///< until then a slot that others want stays here, see kSlotTurn
     bool regrant = false;  ///< same size, other particulars
 };
 

@@ -12,7 +12,7 @@ namespace peermq::delivery::inbox {
 struct WindowClaim {
     bool ready = false;        ///< says that it has more than its window lets it send
     bool recent = false;       ///< was ready a moment ago: keeps its share while nobody is short
-    bool used = false;         ///< its window is used up and settled, not yet told
+    bool used = false;         ///< its window is used up and settled, not yet told, its turn over
     std::uint32_t window = 0;  ///< as last granted
     std::uint64_t served = 0;  ///< when it last got a window: a ticket that counts up
 };

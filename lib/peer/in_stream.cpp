@@ -8,7 +8,12 @@
 namespace peermq::detail {
 namespace {
 
-/// A thread that cannot drive the peer itself looks again this often, should its driver have left.
+/// A thread that comes back later than this is no better a driver than the peer's own thread: by
+/// then that has taken the place over, and changing places twice per message costs more than being
+/// woken by it.
+constexpr auto kQuickReturn = std::chrono::milliseconds(1);
+/// A thread that does not drive the peer itself looks again this often, should its driver have
+/// left; having waited for so long it takes the place over.
 constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -27,30 +32,51 @@ bool InStream::has_ready() {
     return inbox_.has_ready(clock_.now());
 }
 
+bool InStream::waiters_have_news() {
+    if (waiters_ == 0) return false;
+    return outcome_waiters_ > 0 || inbox_.has_ready(clock_.now_coarse());
+}
+
 bool InStream::receive(delivery::Item& item, base::Duration timeout) {
     check_process(process_generation_);
     base::Time deadline{};
+    bool waited = false;
+    bool waited_long = false;
     while (true) {
+        base::Time handed_over{};
         {
             const std::lock_guard lock(mutex_);
             if (!stopped()) {
                 // Some milliseconds late at most, which the margin of the gate covers many times.
-                if (inbox_.take_into(clock_.now_coarse(), item)) return true;
+                if (inbox_.take_into(clock_.now_coarse(), item)) {
+                    if (waited) handed_over_ = clock_.now();
+                    return true;
+                }
             }
             if (stopped() || closed_) return false;
+            handed_over = handed_over_;
         }
         // The clock is read only when there is nothing to hand over.
         const base::Time now = clock_.now();
         if (deadline == base::Time{}) deadline = base::after(now, timeout);
         if (now >= deadline) return false;
-        if (host_.drive([this] { return stopped() || has_ready(); }, deadline)) continue;
+        using Place = InStreamHost::Place;
+        const bool quick = now < base::after(handed_over, kQuickReturn);
+        const Place place = quick || waited_long ? Place::taken_over : Place::only_if_vacant;
+        if (host_.drive([this] { return stopped() || has_ready(); }, deadline, place)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;
-        ++waiters_;
-        changed_.wait_for(lock,
-                          std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
-        --waiters_;
+        waited = true;
+        waited_long = !wait_for_change(lock, deadline);
     }
+}
+
+bool InStream::wait_for_change(std::unique_lock<std::mutex>& lock, base::Time deadline) {
+    ++waiters_;
+    const std::cv_status status = changed_.wait_for(
+        lock, std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
+    --waiters_;
+    return status == std::cv_status::no_timeout;
 }
 
 bool InStream::settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
@@ -84,13 +110,12 @@ delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq se
     if (decided()) return outcome(source, seq);
     host_.flush_wanted(*this, true);
     while (!decided() && clock_.now() < deadline) {
-        if (host_.drive(decided, deadline)) continue;
+        if (host_.drive(decided, deadline, InStreamHost::Place::taken_over)) continue;
         std::unique_lock lock(mutex_);
         if (closed_ || inbox_.outcome(source, seq) != delivery::Outcome::pending) break;
-        ++waiters_;
-        changed_.wait_for(lock,
-                          std::min<base::Duration>(deadline - clock_.now(), kDriverCheckInterval));
-        --waiters_;
+        ++outcome_waiters_;
+        (void)wait_for_change(lock, deadline);
+        --outcome_waiters_;
     }
     return outcome(source, seq);
 }

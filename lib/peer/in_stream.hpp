@@ -29,9 +29,11 @@ public:
     virtual ~InStreamHost() = default;
     /// Something waits to be sent for this pull: at once, or within about a millisecond.
     virtual void flush_wanted(InStream& stream, bool at_once) = 0;
+    /// Whether to take the place of the peer's own thread where that runs the peer.
+    enum class Place { taken_over, only_if_vacant };
     /// Runs the peer in the calling thread until `done` says so, `deadline` passes, or another
     /// thread does so already (then false at once).
-    virtual bool drive(const std::function<bool()>& done, base::Time deadline) = 0;
+    virtual bool drive(const std::function<bool()>& done, base::Time deadline, Place place) = 0;
     /// Throws Error invalid_state in a forked child.
     virtual void check_process() const = 0;
 };
@@ -66,11 +68,14 @@ public:
     auto with_inbox(Use&& use) {
         struct Waker {
             InStream& stream;
+            std::unique_lock<std::mutex> lock{stream.mutex_};
             ~Waker() {
-                if (stream.waiters_ > 0) stream.changed_.notify_all();
+                const bool news = stream.waiters_have_news();
+                // Without the lock, or who is woken runs into it.
+                lock.unlock();
+                if (news) stream.changed_.notify_all();
             }
         };
-        const std::lock_guard lock(mutex_);
         const Waker waker{*this};
         return use(inbox_);
     }
@@ -86,6 +91,10 @@ public:
 
 private:
     [[nodiscard]] bool has_ready();
+    /// Whether those who wait now should look again. Called with the lock.
+    [[nodiscard]] bool waiters_have_news();
+    /// False when nothing changed for the time after which one looks again.
+    bool wait_for_change(std::unique_lock<std::mutex>& lock, base::Time deadline);
 
     const std::string queue_;
     const bool single_producer_;
@@ -96,6 +105,9 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     int waiters_ = 0;
+    int outcome_waiters_ = 0;  ///< of them, those in wait_outcome()
+    /// When another thread last woke one in receive() with a message.
+    base::Time handed_over_{};
     delivery::Inbox inbox_;
     bool closed_ = false;
     std::function<void(const std::string&)> on_refused_;

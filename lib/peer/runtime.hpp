@@ -74,7 +74,7 @@ public:
     bool commit_now() override;
     // InStreamHost
     void flush_wanted(InStream& stream, bool at_once) override;
-    bool drive(const std::function<bool()>& done, base::Time deadline) override;
+    bool drive(const std::function<bool()>& done, base::Time deadline, Place place) override;
     void check_process() const override;
     // CommitListener
     void committed(const std::vector<std::shared_ptr<OutStream>>& streams,
@@ -110,6 +110,7 @@ private:
     void wait_for_sockets(base::Time deadline);
     /// Waits until then, or for the network, while nobody else wakes this thread.
     void nap(base::Time until);
+    [[nodiscard]] bool background_drives();
     bool become_driver();
     void leave_driving();
     void run_background();

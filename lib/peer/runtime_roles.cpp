@@ -16,12 +16,12 @@ constexpr auto kVacancy = 1ms;
 /// After so many looks at a driver that never left, the background thread sleeps until told.
 constexpr int kLooksBeforeParking = 20;
 constexpr auto kKeeperInterval = 250ms;
-/// After a turn that handed out so many messages more of them are coming: the background thread
-/// then sleeps for a moment instead of being woken for each.
+/// After a turn that handed out, or took in, so many messages more of them are coming: the
+/// background thread then sleeps for a moment instead of being woken for each.
 constexpr std::uint64_t kBusyTurn = 32;
 constexpr auto kNap = 50us;
-/// Settlements wait at most so long for others. For some time after messages have come in, the
-/// background thread looks for them this often by itself, and need not be woken for each.
+/// Settlements wait at most so long for others. For some time after many messages have come in, the
+/// background thread looks for them this often by itself, and nobody has to send them.
 constexpr auto kFlushDelay = 1ms;
 constexpr auto kSettlingTime = 5ms;
 
@@ -129,8 +129,18 @@ void Runtime::leave_driving() {
     if (background_parked_) driver_changed_.notify_all();
 }
 
-bool Runtime::drive(const std::function<bool()>& done, base::Time deadline) {
+bool Runtime::background_drives() {
+    const std::lock_guard lock(driver_mutex_);
+    return driver_ == Driver::background;
+}
+
+bool Runtime::drive(const std::function<bool()>& done, base::Time deadline, Place place) {
     check_process();
+    if (background_drives()) {
+        // What this thread has just settled leaves before two threads change places.
+        if (flush_pending_.load() || work_pending_.load()) nudge();
+        if (place == Place::only_if_vacant) return false;
+    }
     if (!become_driver()) return false;
     struct Leave {
         Runtime& runtime;
@@ -205,7 +215,8 @@ void Runtime::drive_in_background(std::unique_lock<std::mutex>& lock) {
         const bool more = guarded_step();
         const base::Time now = clock_.now();
         if (handed_out_.load() - handed_out >= kBusyTurn) busy_until = base::after(now, kNap);
-        if (taken_in_.load() != taken_in) settling_until = base::after(now, kSettlingTime);
+        if (taken_in_.load() - taken_in >= kBusyTurn)
+            settling_until = base::after(now, kSettlingTime);
         if (!more && now < busy_until) {
             nap(busy_until);  // one that the network cut short goes on after its turn
         } else if (!more) {
@@ -214,7 +225,10 @@ void Runtime::drive_in_background(std::unique_lock<std::mutex>& lock) {
         lock.lock();
     }
     driver_ = Driver::nobody;
+    // Without the lock, or who is woken runs into it.
+    lock.unlock();
     driver_changed_.notify_all();
+    lock.lock();
 }
 
 void Runtime::run_keeper() {
@@ -276,10 +290,10 @@ void Runtime::flush_wanted(InStream& stream, bool at_once) {
         return;
     }
     // Within a moment: by the thread that waits for the sockets, or by the background thread's next
-    // look.
+    // look. When neither is near, sending it here costs less than waking somebody for it.
     flush_pending_.store(true);
     if (driver_waiting_.load() && waiting_until_.load() > base::after(clock_.now(), kFlushDelay)) {
-        network_->wake();
+        nudge();
     }
 }
 

@@ -395,7 +395,7 @@ void Process::flush_wanted(detail::InStream& stream, bool at_once) {
     flush_at_ = std::min(flush_at_, at);
 }
 
-bool Process::drive(const std::function<bool()>&, Time) { return false; }
+bool Process::drive(const std::function<bool()>&, Time, Place) { return false; }
 
 void Process::committed(const std::vector<std::shared_ptr<detail::OutStream>>& streams,
                         std::uint64_t ticket) {

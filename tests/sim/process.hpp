@@ -110,7 +110,7 @@ public:
     bool commit_now() override;
     // InStreamHost
     void flush_wanted(detail::InStream& stream, bool at_once) override;
-    bool drive(const std::function<bool()>& done, Time deadline) override;
+    bool drive(const std::function<bool()>& done, Time deadline, Place place) override;
     void check_process() const override {}
     // CommitListener
     void committed(const std::vector<std::shared_ptr<detail::OutStream>>& streams,

@@ -120,6 +120,7 @@ TEST_F(InboxWindows, WithMoreSourcesThanSlotsTheWindowMovesWithTheSettlement) {
     for (Seq seq = 1; seq <= 8; ++seq) {
         ASSERT_TRUE(arrive(holder, arrival(seq, seq, seq)));
         take();
+        now += base::limits::kSlotTurn;
         ack(holder, seq);
         const InboxActions actions = step();
         ASSERT_EQ(actions.shrinks.size(), 1U);
@@ -130,6 +131,20 @@ TEST_F(InboxWindows, WithMoreSourcesThanSlotsTheWindowMovesWithTheSettlement) {
         served.push_back(holder);
     }
     EXPECT_EQ(served, (std::vector<SourceId>{2, 3, 4, 1, 2, 3, 4, 1}));
+}
+
+TEST_F(InboxWindows, ASlotThatOthersWantStaysForATurnOfQuickHandlers) {
+    use_prefetch(1);
+    for (SourceId source = 1; source <= 4; ++source) up(source);
+    for (Seq seq = 1; seq <= 4; ++seq) {
+        ASSERT_TRUE(arrive(1, arrival(seq, seq, seq)));
+        take();
+        now += base::limits::kSlotTurn / 4;
+        ack(1, seq);
+        const InboxActions actions = step();
+        EXPECT_EQ(actions.settles.size(), 1U);
+        EXPECT_EQ(actions.grants.size(), seq == 4 ? 1U : 0U);
+    }
 }
 
 TEST_F(InboxWindows, DoesNotMoveAWindowOnAnUncertainSettlement) {
