@@ -6,6 +6,7 @@
 #include "peermq/error.hpp"
 #include "peermq/events.hpp"
 #include "peermq/message.hpp"
+#include "peermq/notifier.hpp"
 #include "peermq/options.hpp"
 #include "peermq/peer.hpp"
 #include "peermq/pull.hpp"

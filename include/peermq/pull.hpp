@@ -9,6 +9,7 @@
 
 #include "peermq/delivery.hpp"
 #include "peermq/export.hpp"
+#include "peermq/notifier.hpp"
 #include "peermq/options.hpp"
 #include "peermq/stats.hpp"
 
@@ -34,6 +35,11 @@ public:
     [[nodiscard]] std::optional<Delivery> receive(std::chrono::nanoseconds timeout);
     /// The next message, waiting for it; nothing only after stop() or Peer::close().
     [[nodiscard]] std::optional<Delivery> receive();
+    /// The same into `delivery`, in place: moving a Delivery costs about as much as receiving it.
+    /// What is left in it unsettled counts as nacked. False, and `delivery` is empty, when there is
+    /// nothing.
+    [[nodiscard]] bool receive_into(std::optional<Delivery>& delivery,
+                                    std::chrono::nanoseconds timeout);
 
     /// Calls `handler` for every message until stop() or Peer::close(): acks when it returns unless
     /// it settled itself, nacks with the exception's text when it throws. Blocks; with a
@@ -47,6 +53,13 @@ public:
     /// and run(). Deliveries in hand may still be settled.
     void stop();
     [[nodiscard]] bool stopped() const;
+
+    /// Makes `notifier` readable whenever there may be something to receive, and at the end. One
+    /// per Pull: the latest.
+    void notify(const Notifier& notifier);
+    /// Changes PullOptions::concurrency, for callers that start threads of their own.
+    /// Throws Error: invalid_argument (not 1 to 1,024).
+    void set_concurrency(std::uint32_t concurrency);
 
     [[nodiscard]] PullStats stats() const;
     [[nodiscard]] const std::string& queue() const noexcept;
@@ -81,7 +94,7 @@ public:
     private:
         friend class Pull;
         explicit Iterator(Pull* pull) : pull_(pull) { advance(); }
-        void advance() { pull_->next(current_); }
+        void advance() { (void)pull_->receive_into(current_, std::chrono::nanoseconds::max()); }
         Pull* pull_ = nullptr;
         std::optional<Delivery> current_;
     };
@@ -91,9 +104,6 @@ public:
 private:
     friend class Peer;
     class Impl;
-    /// Puts the next message into `current`, or nothing at the end; nacks what is left in it
-    /// unsettled.
-    void next(std::optional<Delivery>& current);
     bool fill(Delivery& delivery, std::chrono::nanoseconds timeout);
     explicit Pull(std::unique_ptr<Impl> impl) noexcept;
     std::unique_ptr<Impl> impl_;

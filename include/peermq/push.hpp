@@ -8,6 +8,7 @@
 
 #include "peermq/export.hpp"
 #include "peermq/message.hpp"
+#include "peermq/notifier.hpp"
 #include "peermq/options.hpp"
 #include "peermq/receipt.hpp"
 #include "peermq/stats.hpp"
@@ -46,6 +47,10 @@ public:
     /// like send().
     Receipt post(const Message& message);
 
+    /// Like post(), but waits for room no longer than `timeout`; then returns nothing.
+    [[nodiscard]] std::optional<Receipt> post_within(const Message& message,
+                                                     std::chrono::nanoseconds timeout);
+
     /// Like post(), but returns nothing, under any Overflow, when the quota is reached or 8 MiB
     /// wait to be written; drops nothing. Gives way like post().
     [[nodiscard]] std::optional<Receipt> try_post(const Message& message);
@@ -59,6 +64,11 @@ public:
     /// first. Throws the first failure that no receipt was asked about.
     [[nodiscard]] bool flush(Until until = Until::durable,
                              std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365));
+
+    /// Makes `notifier` readable whenever messages of this queue have become durable or were
+    /// settled, storing has failed, or the peer is closed: ask the receipts. One per queue: the
+    /// latest.
+    void notify(const Notifier& notifier);
 
     /// Removes every message that no consumer holds, durably; returns how many.
     std::uint64_t purge();

@@ -49,7 +49,7 @@ std::string encode_properties(const Message& message) {
 }
 
 std::optional<base::Seq> append(OutStream& stream, const Message& message, std::string_view topic,
-                                WhenFull when_full) {
+                                WhenFull when_full, base::Time deadline) {
     if (message.key.size() > base::limits::kKeyBytesMax) {
         refuse(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
                                          " bytes, at most 1,024 are possible");
@@ -60,7 +60,7 @@ std::optional<base::Seq> append(OutStream& stream, const Message& message, std::
     record.topic = topic;
     record.headers = base::as_bytes(properties);
     record.body = message.body.span();
-    return stream.append(record, when_full);
+    return stream.append(record, when_full, deadline);
 }
 
 }  // namespace peermq::detail

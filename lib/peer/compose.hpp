@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "peer/out_stream.hpp"
 #include "peermq/message.hpp"
@@ -18,8 +19,9 @@ namespace peermq::detail {
 [[nodiscard]] std::string encode_properties(const Message& message);
 
 /// Appends `message`, under `topic` unless that is empty; nothing when the stream is full and so
-/// asked. Throws Error like encode_properties() and OutStream::append(), and too_large for a key.
+/// asked, or until `deadline`. Throws Error like encode_properties() and OutStream::append(), and
+/// too_large for a key.
 std::optional<base::Seq> append(OutStream& stream, const Message& message, std::string_view topic,
-                                WhenFull when_full);
+                                WhenFull when_full, base::Time deadline = base::kNever);
 
 }  // namespace peermq::detail

@@ -37,6 +37,21 @@ bool InStream::waiters_have_news() {
     return outcome_waiters_ > 0 || inbox_.has_ready(clock_.now_coarse());
 }
 
+void InStream::tell_notifier() {
+    if (notifier_ && !notifier_->notified() && inbox_.has_ready(clock_.now())) notifier_->notify();
+}
+
+void InStream::tell_end() {
+    changed_.notify_all();
+    if (notifier_) notifier_->notify();
+}
+
+void InStream::set_notifier(std::shared_ptr<NotifierState> notifier) {
+    const std::lock_guard lock(mutex_);
+    notifier_ = std::move(notifier);
+    notifier_->notify();  // what came before
+}
+
 bool InStream::receive(delivery::Item& item, base::Duration timeout) {
     check_process(process_generation_);
     base::Time deadline{};
@@ -125,7 +140,7 @@ void InStream::stop() {
         const std::lock_guard lock(mutex_);
         if (stopped_.exchange(true)) return;
         inbox_.stop();
-        changed_.notify_all();
+        tell_end();
     }
     host_.flush_wanted(*this, true);
 }
@@ -134,7 +149,7 @@ void InStream::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     stopped_ = true;
-    changed_.notify_all();
+    tell_end();
 }
 
 void InStream::set_concurrency(std::uint32_t concurrency) {

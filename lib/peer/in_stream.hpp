@@ -17,6 +17,7 @@
 
 #include "base/clock.hpp"
 #include "delivery/inbox.hpp"
+#include "peer/notifier.hpp"
 #include "peermq/delivery.hpp"
 
 namespace peermq::detail {
@@ -59,6 +60,7 @@ public:
         unsettled_drops_.fetch_add(1, std::memory_order_relaxed);
     }
     [[nodiscard]] std::uint64_t unsettled_drops() const noexcept { return unsettled_drops_.load(); }
+    void set_notifier(std::shared_ptr<NotifierState> notifier);
     void set_on_refused(std::function<void(const std::string&)> callback);
     [[nodiscard]] std::function<void(const std::string&)> on_refused();
 
@@ -71,6 +73,7 @@ public:
             std::unique_lock<std::mutex> lock{stream.mutex_};
             ~Waker() {
                 const bool news = stream.waiters_have_news();
+                stream.tell_notifier();
                 // Without the lock, or who is woken runs into it.
                 lock.unlock();
                 if (news) stream.changed_.notify_all();
@@ -95,6 +98,10 @@ private:
     [[nodiscard]] bool waiters_have_news();
     /// False when nothing changed for the time after which one looks again.
     bool wait_for_change(std::unique_lock<std::mutex>& lock, base::Time deadline);
+    /// Something may have arrived. Called with the lock.
+    void tell_notifier();
+    /// The end has come. Called with the lock.
+    void tell_end();
 
     const std::string queue_;
     const bool single_producer_;
@@ -110,6 +117,7 @@ private:
     base::Time handed_over_{};
     delivery::Inbox inbox_;
     bool closed_ = false;
+    std::shared_ptr<NotifierState> notifier_;
     std::function<void(const std::string&)> on_refused_;
     std::atomic<bool> stopped_{false};
     std::atomic<std::uint64_t> unsettled_drops_{0};

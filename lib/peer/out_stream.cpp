@@ -38,7 +38,8 @@ void OutStream::recover(base::Seq end, const base::RunSet& settled) {
     set_handable();
 }
 
-std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when_full) {
+std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when_full,
+                                           base::Time deadline) {
     const std::size_t bytes = record::encoded_size(record);
     // What must not be refused was within the limit when its user posted it; see
     // kDeadLetterExtraBytes.
@@ -55,8 +56,8 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
     {
         Lock lock(mutex_);
         throw_if_unusable();
-        if (stored() && !await_writer(lock, when_full)) return std::nullopt;
-        if (!take_quota(lock, bytes, when_full)) return std::nullopt;
+        if (stored() && !await_writer(lock, when_full, deadline)) return std::nullopt;
+        if (!take_quota(lock, bytes, when_full, deadline)) return std::nullopt;
         seq = record.seq = accepted_end_ + 1;
         far_ahead = when_full == WhenFull::as_configured && bytes_ > kFarAheadBytes &&
                     (!tail_ || !tail_->fits(bytes));
@@ -91,14 +92,23 @@ bool OutStream::has_room(std::uint64_t bytes) const {
     return bytes_ == 0 || bytes_ + bytes <= config_.memory_bytes_max;
 }
 
-bool OutStream::await_writer(Lock& lock, WhenFull when_full) {
+bool OutStream::await_room(Lock& lock, base::Time deadline) {
+    base::Duration pause = kRoomPollInterval;
+    if (deadline != base::kNever) {
+        pause = std::min<base::Duration>(pause, deadline - clock_.now());
+        if (pause <= base::Duration::zero()) return false;
+    }
+    ++waiters_;
+    changed_.wait_for(lock, pause);
+    --waiters_;
+    throw_if_unusable();
+    return true;
+}
+
+bool OutStream::await_writer(Lock& lock, WhenFull when_full, base::Time deadline) {
     while (unwritten_bytes_ >= base::limits::kUnwrittenBytesMax &&
            when_full != WhenFull::never_full) {
-        if (when_full == WhenFull::return_nothing) return false;
-        ++waiters_;
-        changed_.wait_for(lock, kRoomPollInterval);
-        --waiters_;
-        throw_if_unusable();
+        if (when_full == WhenFull::return_nothing || !await_room(lock, deadline)) return false;
     }
     return true;
 }
@@ -119,7 +129,8 @@ bool OutStream::reserve(std::uint64_t bytes) {
     return true;
 }
 
-bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) {
+bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full,
+                           base::Time deadline) {
     const auto admitted = [&] { return stored() ? reserve(bytes) : has_room(bytes); };
     if (when_full == WhenFull::never_full) return true;
     while (!admitted()) {
@@ -133,11 +144,7 @@ bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full) 
         const bool again = host_.make_room(*this, bytes);
         lock.lock();
         throw_if_unusable();
-        if (again) continue;
-        ++waiters_;
-        changed_.wait_for(lock, kRoomPollInterval);
-        --waiters_;
-        throw_if_unusable();
+        if (!again && !await_room(lock, deadline)) return false;
     }
     return true;
 }
@@ -208,6 +215,17 @@ bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline,
     return true;
 }
 
+void OutStream::tell_waiters() {
+    if (waiters_ > 0) changed_.notify_all();
+    if (notifier_) notifier_->notify();
+}
+
+void OutStream::set_notifier(std::shared_ptr<NotifierState> notifier) {
+    const Lock lock(mutex_);
+    notifier_ = std::move(notifier);
+    notifier_->notify();  // what came before
+}
+
 void OutStream::throw_if_failed() {
     const Lock lock(mutex_);
     if (failure_) throw *failure_;
@@ -253,7 +271,7 @@ bool OutStream::written(base::Run run) {
     written_end_ = run.last;
     unwritten_bytes_ -= std::exchange(collected_bytes_, 0);
     if (config_.durability == Durability::os) set_handable();
-    if (waiters_ > 0) changed_.notify_all();
+    tell_waiters();
     return written_end_ != accepted_end_;
 }
 
@@ -262,20 +280,20 @@ void OutStream::durable(base::Seq end) {
     durable_end_ = std::max(durable_end_, end);
     set_handable();
     trim_cache();
-    if (waiters_ > 0) changed_.notify_all();
+    tell_waiters();
 }
 
 void OutStream::fail(ErrorCode code, const std::string& text) {
     const Lock lock(mutex_);
     if (!failure_) failure_.emplace(code, text);
-    changed_.notify_all();
+    tell_waiters();
 }
 
 void OutStream::close() {
     const Lock lock(mutex_);
     if (!closed_ && allowance_ > 0) host_.unreserve(*this, std::exchange(allowance_, 0));
     closed_ = true;
-    changed_.notify_all();
+    tell_waiters();
 }
 
 OutStream::Cached OutStream::chunk_of(base::Seq seq) {
@@ -315,7 +333,7 @@ void OutStream::settle(base::Run run) {
             ++it;
         }
     }
-    if (waiters_ > 0) changed_.notify_all();
+    tell_waiters();
 }
 
 void OutStream::trim_cache() {
@@ -360,7 +378,7 @@ Durability OutStream::durability() {
 
 void OutStream::wake_blocked() {
     const Lock lock(mutex_);
-    if (waiters_ > 0) changed_.notify_all();
+    tell_waiters();
 }
 
 std::uint64_t OutStream::posted() {

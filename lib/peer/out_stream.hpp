@@ -22,6 +22,7 @@
 #include "base/ids.hpp"
 #include "base/run_set.hpp"
 #include "peer/chunk.hpp"
+#include "peer/notifier.hpp"
 #include "peermq/error.hpp"
 #include "peermq/options.hpp"
 #include "record/record.hpp"
@@ -75,8 +76,10 @@ public:
 
     // --- posting, any thread
     /// Appends `record` (its seq, epoch and enqueue time are set here); nothing when full and so
-    /// asked. Throws Error: too_large, quota, closed, or the failure of the spool.
-    std::optional<base::Seq> append(record::Record& record, WhenFull when_full);
+    /// asked, or until `deadline`. Throws Error: too_large, quota, closed, or the failure of the
+    /// spool.
+    std::optional<base::Seq> append(record::Record& record, WhenFull when_full,
+                                    base::Time deadline = base::kNever);
     /// Waits until `seq` has come that far; false at the deadline. Throws the failure, or closed.
     bool wait(Until until, base::Seq seq, base::Time deadline);
     [[nodiscard]] bool done(Until until, base::Seq seq);
@@ -87,6 +90,8 @@ public:
     [[nodiscard]] base::Time now() { return clock_.now(); }
     /// Throws Error invalid_state in a forked child, where nobody ever answers.
     void check_process() const;
+    /// Told of whatever those who wait() are told.
+    void set_notifier(std::shared_ptr<NotifierState> notifier);
     /// The last seq accepted so far.
     [[nodiscard]] base::Seq accepted_end();
 
@@ -134,15 +139,20 @@ public:
 private:
     using Lock = std::unique_lock<std::mutex>;
 
-    [[nodiscard]] bool take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full);
+    [[nodiscard]] bool take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full,
+                                  base::Time deadline);
+    /// Waits a little for room; false at `deadline`. Throws like append().
+    [[nodiscard]] bool await_room(Lock& lock, base::Time deadline);
     [[nodiscard]] bool reserve(std::uint64_t bytes);
-    [[nodiscard]] bool await_writer(Lock& lock, WhenFull when_full);
+    [[nodiscard]] bool await_writer(Lock& lock, WhenFull when_full, base::Time deadline);
     [[nodiscard]] bool has_room(std::uint64_t bytes) const;
     Chunk& chunk_for(std::size_t bytes);
     void give_way() const;
     void throw_if_unusable() const;
     void set_handable();
     void trim_cache();
+    /// Something has changed for those who wait. Under mutex_.
+    void tell_waiters();
     [[nodiscard]] bool reached(Until until, base::Seq seq) const;
     [[nodiscard]] bool all_reached(Until until, base::Seq end) const;
     template <typename Condition>
@@ -173,6 +183,7 @@ private:
     base::Seq cursor_ = 0;
     std::optional<Error> failure_;
     bool closed_ = false;
+    std::shared_ptr<NotifierState> notifier_;
     std::uint64_t posted_ = 0;
     std::atomic<base::Seq> handable_end_{0};
 };

@@ -52,6 +52,13 @@ private:
     std::vector<std::jthread> threads_;
 };
 
+void check_concurrency(std::uint32_t concurrency) {
+    if (concurrency == 0 || concurrency > base::limits::kConcurrencyMax) {
+        throw Error(ErrorCode::invalid_argument,
+                    "concurrency of " + std::to_string(concurrency) + ": 1 to 1,024 are possible");
+    }
+}
+
 }  // namespace
 
 Pull Peer::pull(std::string_view queue, PullOptions options) {
@@ -100,11 +107,12 @@ bool Pull::fill(Delivery& delivery, std::chrono::nanoseconds timeout) {
     return true;
 }
 
-void Pull::next(std::optional<Delivery>& current) {
-    // In place, since moving a Delivery about costs as much as receiving it.
-    if (!current) current = Delivery();
-    current->drop();
-    if (!fill(*current, base::Duration::max())) current.reset();
+bool Pull::receive_into(std::optional<Delivery>& delivery, std::chrono::nanoseconds timeout) {
+    if (!delivery) delivery = Delivery();
+    delivery->drop();
+    if (fill(*delivery, timeout)) return true;
+    delivery.reset();
+    return false;
 }
 
 std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
@@ -116,11 +124,7 @@ std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
 std::optional<Delivery> Pull::receive() { return receive(base::Duration::max()); }
 
 void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options) {
-    if (options.concurrency == 0 || options.concurrency > base::limits::kConcurrencyMax) {
-        throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency of " +
-                                                     std::to_string(options.concurrency) +
-                                                     ": 1 to 1,024 are possible");
-    }
+    check_concurrency(options.concurrency);
     std::mutex mutex;
     std::exception_ptr failure;
     const std::function<void()> work = [&] {
@@ -154,6 +158,17 @@ void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options
     } catch (const Error& error) {
         if (error.code() != ErrorCode::closed) throw;
     }
+}
+
+void Pull::notify(const Notifier& notifier) {
+    impl_->runtime->check_process();
+    impl_->stream->set_notifier(notifier.state_);
+}
+
+void Pull::set_concurrency(std::uint32_t concurrency) {
+    check_concurrency(concurrency);
+    impl_->runtime->check_process();
+    impl_->stream->set_concurrency(concurrency);
 }
 
 void Pull::stop() {

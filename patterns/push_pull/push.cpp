@@ -66,6 +66,14 @@ Receipt Push::post(const Message& message) {
     return {impl_->stream, *detail::append(*impl_->stream, message, {}, WhenFull::as_configured)};
 }
 
+std::optional<Receipt> Push::post_within(const Message& message, std::chrono::nanoseconds timeout) {
+    impl_->runtime->check_process();
+    const auto seq = detail::append(*impl_->stream, message, {}, WhenFull::as_configured,
+                                    deadline_after(impl_->runtime->clock(), timeout));
+    if (!seq) return std::nullopt;
+    return Receipt(impl_->stream, *seq);
+}
+
 std::optional<Receipt> Push::try_post(const Message& message) {
     impl_->runtime->check_process();
     const auto seq = detail::append(*impl_->stream, message, {}, WhenFull::return_nothing);
@@ -83,6 +91,11 @@ Receipt Push::send_many(std::span<const Message> messages) {
 bool Push::flush(Until until, std::chrono::nanoseconds timeout) {
     impl_->runtime->check_process();
     return impl_->stream->wait_all(until, deadline_after(impl_->runtime->clock(), timeout));
+}
+
+void Push::notify(const Notifier& notifier) {
+    impl_->runtime->check_process();
+    impl_->stream->set_notifier(notifier.state_);
 }
 
 std::uint64_t Push::purge() {

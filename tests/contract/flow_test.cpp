@@ -42,11 +42,24 @@ protected:
         return count;
     }
     static constexpr std::size_t kBytes = 1000;
+    const std::string body = std::string(kBytes, 'x');
 
     World world{Arrangement{Wire::tcp, GetParam(), true}};
     std::optional<Peer> producer_;
     std::optional<Peer> worker_;
 };
+
+TEST_P(Flow, PostWithinGivesUpWhenThereIsNoRoomInTime) {
+    Push push = producer().push("jobs", small(Overflow::block));
+    const std::size_t count = fill(push);
+    const Message one{.body = std::string_view(body)};
+    EXPECT_FALSE(push.post_within(one, 0ns).has_value());
+    EXPECT_FALSE(push.post_within(one, 20ms).has_value());
+    EXPECT_EQ(count, push.stats().depth);
+    Pull jobs = pull();
+    drain(jobs, count);
+    EXPECT_TRUE(push.post_within(one, kLong).has_value());
+}
 
 TEST_P(Flow, TryPostReturnsNothingWhenFull) {
     Push push = producer().push("jobs", small(Overflow::block));
