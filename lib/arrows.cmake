@@ -26,6 +26,7 @@ set(PEERMQ_USES_req_rep base record peer)
 # (`peermq spool ls`, `dump`, `verify`) read a spool directory without a peer.
 set(PEERMQ_USES_tools base record spool)
 set(PEERMQ_USES_bench)
+set(PEERMQ_USES_bindings nanobind)
 # Not a folder of lib: examples/common holds what several examples share.
 set(PEERMQ_USES_examples common)
 
@@ -94,7 +95,7 @@ foreach(folder IN LISTS PEERMQ_PATTERN_FOLDERS)
     file(GLOB files "${root}/patterns/${folder}/*.[ch]pp")
     check_files(${folder} FALSE "${files}")
 endforeach()
-foreach(folder tools examples bench)
+foreach(folder tools examples bench bindings)
     file(GLOB_RECURSE files "${root}/${folder}/*.[ch]pp")
     check_files(${folder} TRUE "${files}")
 endforeach()

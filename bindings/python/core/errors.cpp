@@ -1,0 +1,56 @@
+#include "errors.hpp"
+
+#include <nanobind/nanobind.h>
+
+#include <new>
+#include <string_view>
+
+namespace peermq::python {
+namespace {
+
+/// Held for the life of the process, as every module state of ours.
+PyObject* error_maker = nullptr;
+
+}  // namespace
+
+void set_error_maker(PyObject* maker) {
+    Py_XDECREF(error_maker);
+    Py_INCREF(maker);
+    error_maker = maker;
+}
+
+void raise(const Error& error) noexcept {
+    if (!error_maker) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+        return;
+    }
+    const std::string_view code = to_string(error.code());
+    const std::string_view text = error.what();
+    // Texts quote what users gave, which need not be UTF-8.
+    PyObject* shown = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
+                                           "backslashreplace");
+    PyObject* made = shown ? PyObject_CallFunction(error_maker, "s#O", code.data(),
+                                                   static_cast<Py_ssize_t>(code.size()), shown)
+                           : nullptr;
+    if (made) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made)), made);
+    Py_XDECREF(made);
+    Py_XDECREF(shown);
+}
+
+void raise_current() noexcept {
+    try {
+        throw;
+    } catch (nanobind::python_error& error) {
+        error.restore();
+    } catch (const Error& error) {
+        raise(error);
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    } catch (...) {
+        PyErr_SetString(PyExc_RuntimeError, "unknown failure");
+    }
+}
+
+}  // namespace peermq::python

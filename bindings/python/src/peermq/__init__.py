@@ -1,0 +1,44 @@
+"""peermq: durable queues between peers, without a server."""
+
+from __future__ import annotations
+
+from . import _codec as _codec
+from . import _core
+from ._core import Delivery, Receipt, Settlement
+from ._errors import (
+    Closed,
+    Error,
+    ErrorCode,
+    InvalidArgument,
+    Quota,
+    RemoteError,
+    SpoolError,
+    Timeout,
+)
+from ._message import Message, OwnedMessage
+from ._peer import Event, Peer
+from ._pull import Pull
+from ._push import Push
+
+__version__: str = _core._library_version()
+
+__all__ = [
+    "Closed",
+    "Delivery",
+    "Error",
+    "ErrorCode",
+    "Event",
+    "InvalidArgument",
+    "Message",
+    "OwnedMessage",
+    "Peer",
+    "Pull",
+    "Push",
+    "Quota",
+    "Receipt",
+    "RemoteError",
+    "Settlement",
+    "SpoolError",
+    "Timeout",
+    "__version__",
+]

@@ -1,0 +1,206 @@
+"""Types of the extension; names with an underscore are for the package alone."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal
+
+from ._message import Headers, OwnedMessage, Text
+
+_Duration = float | timedelta
+SettlementState = Literal["pending", "accepted", "refused", "unknown"]
+
+class Receipt:
+    """Tells how far one posted message has come. Cheap to drop."""
+
+    @property
+    def done(self) -> bool:
+        """True once the message is durable."""
+    @property
+    def acked(self) -> bool:
+        """True once a consumer has settled the message."""
+    @property
+    def id(self) -> str:
+        """The id under which consumers see it unless it was sent with one of its own."""
+    @property
+    def sequence(self) -> int:
+        """Position in the queue's stream, from 1."""
+    def wait(
+        self, timeout: _Duration | None = None, until: Literal["durable", "acked"] = "durable"
+    ) -> bool:
+        """Waits until the message has come that far and returns True.
+
+        Raises Timeout when `timeout` seconds pass first; SpoolError (it could not be stored),
+        Closed.
+        """
+    def _wait(self, timeout: _Duration | None, until: str, /) -> bool: ...
+
+class Settlement:
+    """The fate of an ack or its kin. May be dropped."""
+
+    @property
+    def state(self) -> SettlementState:
+        """"refused": it came too late; "unknown": nobody can say any more."""
+    def wait(self, timeout: _Duration | None = None) -> SettlementState:
+        """Waits for the producer's answer; "pending" when `timeout` seconds pass first."""
+
+class Delivery:
+    """A message in the hands of this process, to be settled once.
+
+    `with message:` acks at the end, nacks when the block raises, and gives the message back
+    (release) when the block is interrupted by KeyboardInterrupt, SystemExit or a cancelled task.
+    One that is dropped unsettled counts as nacked. Made by Pull, not by hand.
+    """
+
+    @property
+    def body(self) -> memoryview:
+        """The bytes as they came, read-only, without a copy."""
+    @property
+    def data(self) -> Any:
+        """The object that was sent, or the body as bytes."""
+    @property
+    def id(self) -> str:
+        """The sender's id, or "<stream>-<epoch>-<sequence>" when it gave none."""
+    @property
+    def key(self) -> str: ...
+    @property
+    def headers(self) -> dict[str, str]: ...
+    @property
+    def attempt(self) -> int:
+        """1 + counted failures before."""
+    @property
+    def redelivered(self) -> bool:
+        """True when it may have been handed out before; never False when it was."""
+    @property
+    def settled(self) -> bool: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it was posted, by the producer's clock."""
+    @property
+    def correlation_id(self) -> str: ...
+    @property
+    def reply_to(self) -> str: ...
+    @property
+    def content_type(self) -> str: ...
+    def ack(self) -> Settlement:
+        """Done: never again. Returns at once. Raises Error invalid_state when settled already."""
+    def nack(self, delay: _Duration | None = None, reason: Text | None = None) -> Settlement:
+        """Failed: counts, comes again after `delay` seconds, or after the queue's back-off."""
+    def release(self) -> Settlement:
+        """Given back: does not count, comes again at once, perhaps elsewhere."""
+    def reject(self, reason: Text) -> Settlement:
+        """Never to be handled: to the dead letters. Discards what is a dead letter."""
+    def take(self) -> OwnedMessage:
+        """Copies everything out."""
+    def __enter__(self) -> Delivery: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> Literal[False]: ...
+    async def __aenter__(self) -> Delivery: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Notifier:
+    """A descriptor that becomes readable when something has changed; see notifier.hpp."""
+
+    def __init__(self) -> None: ...
+    def fileno(self) -> int: ...
+    def reset(self) -> None: ...
+    def notify(self) -> None: ...
+
+class Peer:
+    def __init__(self, options: dict[str, Any], /) -> None: ...
+    def _bind(self, endpoint: str, /) -> str: ...
+    def _connect(self, endpoint: str, /) -> None: ...
+    def _close(self, timeout: _Duration, /) -> bool: ...
+    def _id(self) -> str: ...
+    def _stats(self) -> dict[str, Any]: ...
+
+class Push:
+    def __init__(self, peer: Peer, queue: str, options: dict[str, Any], /) -> None: ...
+    def send(
+        self,
+        data: Any,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> str:
+        """Appends a copy and returns its id once it is durable (callers share a sync).
+
+        Blocks for the disk, and where post() waits. Raises InvalidArgument (fix the call), Quota
+        (overflow="error"), Closed, SpoolError.
+        """
+    def post(
+        self,
+        data: Any,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> Receipt:
+        """Appends a copy and returns its Receipt without waiting for the disk.
+
+        Waits while the quota is reached, unless overflow says otherwise. Raises like send().
+        """
+    def try_post(
+        self,
+        data: Any,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> Receipt | None:
+        """Like post(), but None, under any overflow, when there is no room now."""
+    def _flush(self, timeout: _Duration | None, acked: bool, /) -> bool: ...
+    def _purge(self) -> int: ...
+    def _pause(self) -> None: ...
+    def _resume(self) -> None: ...
+    def _notify(self, notifier: Notifier, /) -> None: ...
+    def _stats(self) -> dict[str, Any]: ...
+
+class Pull:
+    def __init__(self, peer: Peer, queue: str, options: dict[str, Any], /) -> None: ...
+    def receive(self, timeout: _Duration | None = None) -> Delivery | None:
+        """The next message; None when `timeout` seconds pass, or at once after stop().
+
+        With 0, what has arrived already.
+        """
+    def __iter__(self) -> Pull: ...
+    def __next__(self) -> Delivery: ...
+    def _stop(self) -> None: ...
+    def _stopped(self) -> bool: ...
+    def _set_concurrency(self, concurrency: int, /) -> None: ...
+    def _notify(self, notifier: Notifier, /) -> None: ...
+    def _on_refused(self, callback: Callable[[str], None] | None, /) -> None: ...
+    def _stats(self) -> dict[str, Any]: ...
+
+def pack(value: Any, /) -> bytes: ...
+def unpack(data: bytes, /) -> Any: ...
+def _set_error_maker(maker: Callable[[str, str], Exception], /) -> None: ...
+def _set_pack_hook(hook: Callable[[Any], Any], /) -> None: ...
+def _leave_interpreter() -> None: ...
+def _after_fork_in_child() -> None: ...
+def _library_version() -> str: ...
