@@ -51,6 +51,8 @@ private:
 
 /// A message in the hands of this process, to be settled once.
 ///
+/// One of a live subscription is settled by being received: ack() and its kin do nothing there.
+///
 /// All views point into the batch that the message came in and live as long as the Delivery; take()
 /// copies the message out. Destroyed unsettled, it counts as nacked and is counted.
 /// Threads: one at a time; may be moved between threads.
@@ -63,6 +65,8 @@ public:
     [[nodiscard]] BytesView body() const noexcept { return body_; }
     [[nodiscard]] std::string_view text() const noexcept { return body_.text(); }
     [[nodiscard]] std::string_view key() const noexcept { return key_; }
+    /// What it was published under; empty for a message of a queue.
+    [[nodiscard]] std::string_view topic() const noexcept { return topic_; }
     /// All headers, also those that say why a dead letter died, but not the properties below.
     [[nodiscard]] std::vector<HeaderView> headers() const;
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
@@ -106,6 +110,7 @@ private:
 
     BytesView body_;
     std::string_view key_;
+    std::string_view topic_;
     std::span<const std::byte> headers_;
     std::shared_ptr<detail::InStream> stream_;
     std::shared_ptr<const void> payload_;

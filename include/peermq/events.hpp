@@ -22,6 +22,7 @@ enum class EventKind {
     io_error,     ///< the spool could not write or sync; text says whether it recovered
     quota,        ///< a quota is reached, or has room again
     dead_letter,  ///< a message went to the dead letters
+    gap,          ///< a subscription has missed messages: how many is the count
     dropped,      ///< by Overflow::drop_oldest, by dead_bytes_max, or a dead letter rejected
 };
 

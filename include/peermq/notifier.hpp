@@ -33,6 +33,7 @@ public:
     void notify() const noexcept;
 
 private:
+    friend class Publisher;
     friend class Pull;
     friend class Push;
     std::shared_ptr<detail::NotifierState> state_;

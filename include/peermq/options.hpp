@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "peermq/events.hpp"
+#include "peermq/message.hpp"
 
 namespace peermq {
 
@@ -100,6 +103,84 @@ struct PullOptions {
     std::chrono::nanoseconds max_processing = std::chrono::minutes(30);
     /// Refuse a second producer of this queue, and report it. Default false.
     bool single_producer = false;
+};
+
+/// What a publisher does to a live subscription that takes its messages too slowly: when more than
+/// SubscriberOptions::buffer of them wait.
+enum class SlowPolicy {
+    drop_oldest,  ///< the oldest of those that wait are missed
+    drop_newest,  ///< new ones are missed while the buffer is full
+    block,        ///< the publisher waits: slows all other subscribers as well
+    disconnect,   ///< all that wait are missed, and the subscription ends; subscribe() renews it
+};
+
+/// How several header filters go together.
+enum class Match { all, any };
+
+/// Where a new subscription begins, within what its publisher retains.
+class From {
+public:
+    /// With what is published from now on. What is stored or retained is left out.
+    static From now() noexcept { return {1, 0}; }
+    /// With the oldest message there is.
+    static From start() noexcept { return {2, 0}; }
+    /// With this sequence number; what is no longer there counts as missed.
+    static From sequence(std::uint64_t number) noexcept { return {3, number}; }
+    /// With the first message published at or after `time`, by the publisher's clock.
+    static From time(Timestamp time) noexcept {
+        return {4, static_cast<std::uint64_t>(time.time_since_epoch().count())};
+    }
+    /// With the last `count` messages that the subscription's filter takes.
+    static From last(std::uint64_t count) noexcept { return {5, count}; }
+
+    friend bool operator==(const From&, const From&) = default;
+    [[nodiscard]] int kind() const noexcept { return kind_; }
+    [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
+
+private:
+    From(int kind, std::uint64_t value) noexcept : kind_(kind), value_(value) {}
+    int kind_;
+    std::uint64_t value_;
+};
+
+struct PublisherOptions {
+    /// Default: disk with a spool, else memory. os and disk need a spool.
+    std::optional<Durability> durability{};
+    /// What a new message meets when the quota is reached. Default block.
+    Overflow overflow = Overflow::block;
+    /// Most bytes of messages that some subscription has not had yet, and of retained ones, in
+    /// memory (Durability::memory). At least 1,024 bytes, default 256 MiB.
+    std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
+};
+
+struct SubscriberOptions {
+    /// Empty, the default: a live subscription, which ends with this object. Else a durable one of
+    /// this name, kept by each publisher until it is erased or expires: 1 to 255 printable ASCII
+    /// characters without space. Peers that subscribe under one name compete for its messages.
+    std::string name{};
+    /// Headers that a message must have, with these values. Names and values of at most 1,024
+    /// bytes.
+    std::vector<std::pair<std::string, std::string>> headers{};
+    /// Whether it must have all of them, or any. Default all.
+    Match match = Match::all;
+    /// Live only. Default drop_oldest.
+    SlowPolicy slow = SlowPolicy::drop_oldest;
+    /// Live only: messages that may wait at each publisher, beyond those under way here. 1 to
+    /// 16,777,216, default 65,536.
+    std::uint32_t buffer = 65536;
+    /// Where it begins when the publisher does not know it yet. Default: now.
+    From from = From::now();
+    /// Most messages held here, over all publishers: received but not settled of a durable
+    /// subscription, not yet received of a live one. 1 to 1,000,000, default 1,024.
+    std::uint32_t prefetch = 1024;
+    /// Most bytes held likewise; one message is always allowed. At least 1, default 64 MiB.
+    std::uint64_t prefetch_bytes = std::uint64_t{64} << 20;
+    /// As in PullOptions.
+    std::uint32_t concurrency = 1;
+    std::chrono::nanoseconds max_processing = std::chrono::minutes(30);
+    /// How long subscriber(), subscribe() and unsubscribe() wait for the peers that are linked to
+    /// confirm. 0 or more, default 5 s.
+    std::chrono::nanoseconds confirm_timeout = std::chrono::seconds(5);
 };
 
 struct RunOptions {

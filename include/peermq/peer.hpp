@@ -7,9 +7,11 @@
 
 #include "peermq/export.hpp"
 #include "peermq/options.hpp"
+#include "peermq/publisher.hpp"
 #include "peermq/pull.hpp"
 #include "peermq/push.hpp"
 #include "peermq/stats.hpp"
+#include "peermq/subscriber.hpp"
 
 namespace peermq {
 
@@ -53,6 +55,18 @@ public:
     /// Throws Error: invalid_argument, invalid_state (this peer pulls it already), closed,
     /// io_error.
     Pull pull(std::string_view queue, PullOptions options = {});
+
+    /// Publishes topics that begin with `name`: itself and "<name>.<more>". A name is 1 to 255
+    /// bytes, tokens of printable ASCII characters without space, `*` and `#`, joined by dots.
+    /// Throws Error like push().
+    Publisher publisher(std::string_view name, PublisherOptions options = {});
+    /// Subscribes to the topics that match `pattern`, of all publishers of all connected peers, now
+    /// and later. In a pattern `*` stands for one token, and `#`, at the end only, for the rest:
+    /// zero or more tokens. Returns once every peer that is linked now has confirmed, or
+    /// SubscriberOptions::confirm_timeout is over: Subscriber::publishers() says how many
+    /// publishers have topics that can match, perhaps none.
+    /// Throws Error: invalid_argument (pattern, options), closed, io_error.
+    Subscriber subscriber(std::string_view pattern, SubscriberOptions options = {});
 
     /// Stops receiving, waits until the queues with Durability::memory are settled, which have no
     /// second chance, lets handlers finish, sends what is settled, says BYE, closes the spool. True

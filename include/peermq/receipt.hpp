@@ -40,6 +40,7 @@ public:
     [[nodiscard]] std::uint64_t sequence() const noexcept { return seq_; }
 
 private:
+    friend class Publisher;
     friend class Push;
     Receipt(std::shared_ptr<detail::OutStream> stream, std::uint64_t seq) noexcept;
 

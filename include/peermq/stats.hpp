@@ -57,6 +57,30 @@ struct PullStats {
     std::uint64_t producers = 0;
 };
 
+/// One publisher as its own peer sees it.
+struct PublisherStats {
+    std::string name;
+    std::string durability;         ///< "memory", "os" or "disk"
+    std::uint64_t published = 0;    ///< since the peer was opened
+    std::uint64_t bytes = 0;        ///< of messages that are kept, as stored
+    std::uint64_t subscribers = 0;  ///< subscriptions with somebody connected
+};
+
+/// One subscription as the subscribing peer sees it.
+struct SubscriberStats {
+    std::string name;               ///< of a durable one; else its first pattern
+    std::uint64_t ready = 0;        ///< arrived, not yet taken by receive()
+    std::uint64_t started = 0;      ///< taken, unsettled
+    std::uint64_t unconfirmed = 0;  ///< settled, the publisher has not confirmed yet
+    std::uint64_t received = 0;
+    std::uint64_t redelivered = 0;
+    std::uint64_t duplicates = 0;       ///< came again while held: not handed over twice
+    std::uint64_t missed = 0;           ///< the sum of all gap events
+    std::uint64_t publishers = 0;       ///< that have confirmed and can match
+    std::uint64_t peers = 0;            ///< linked now
+    std::vector<std::string> refusals;  ///< what linked peers have against it
+};
+
 struct LinkStats {
     std::string peer;    ///< remote peer id, hexadecimal
     std::string remote;  ///< endpoint
@@ -83,6 +107,8 @@ struct PeerStats {
     std::string peer;
     std::vector<PushStats> pushes;
     std::vector<PullStats> pulls;
+    std::vector<PublisherStats> publishers;
+    std::vector<SubscriberStats> subscribers;
     std::vector<LinkStats> links;
     SpoolStats spool;
     std::uint64_t rejected_links = 0;

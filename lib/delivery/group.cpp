@@ -16,6 +16,7 @@ void Group::recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::
 }
 bool Group::append(Seq end) { return impl_->append(end); }
 void Group::lose(Run run) { impl_->lose(run); }
+void Group::skip(Run run) { impl_->skip(run); }
 void Group::configure(GroupOptions options) { impl_->configure(options); }
 std::uint64_t Group::purge() { return impl_->purge(); }
 std::uint64_t Group::drop_oldest(std::uint64_t count) { return impl_->drop_oldest(count); }
@@ -77,6 +78,7 @@ void Group::tick(Time now, base::WallTime wall_now) { impl_->tick(now, wall_now)
 Time Group::next_deadline() const { return impl_->next_deadline(); }
 
 GroupStats Group::stats() const { return impl_->stats(); }
+std::uint64_t Group::fresh() const { return impl_->fresh_count(); }
 bool Group::settled(Seq seq) const { return impl_->settled(seq); }
 Seq Group::settled_floor() const { return impl_->settled_floor(); }
 const base::RunSet& Group::settled_above_floor() const { return impl_->settled_above_floor(); }

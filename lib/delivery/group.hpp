@@ -215,6 +215,9 @@ public:
     /// are leased were read in time and stay; call again when they come back and still cannot be
     /// read.
     void lose(Run run);
+    /// These seqs are not meant for this group: settled without hand-out, unless somebody has them.
+    /// No fact tells of it, since a look at the records tells the same again.
+    void skip(Run run);
     /// Forgets everything that is neither leased nor dying; returns how many; emits facts.
     std::uint64_t purge();
     /// Forgets the oldest `count` messages that nobody holds; returns how many; emits facts.
@@ -312,6 +315,8 @@ public:
 
     // --- looking
     [[nodiscard]] GroupStats stats() const;
+    /// Never handed out in this epoch and not settled: stats().fresh.
+    [[nodiscard]] std::uint64_t fresh() const;
     [[nodiscard]] bool settled(Seq seq) const;
     /// All seqs up to here are settled.
     [[nodiscard]] Seq settled_floor() const;

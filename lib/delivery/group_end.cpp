@@ -42,6 +42,16 @@ void Group::Impl::lose(Run run) {
     counters_.lost += drop_unheld(run, [](Run) {});
 }
 
+void Group::Impl::skip(Run run) {
+    run.first = std::max<Seq>(run.first, 1);
+    run.last = std::min(run.last, end_);
+    if (run.empty()) return;
+    unscanned_.remove(run);
+    skipping_ = true;
+    (void)drop_unheld(run, [](Run) {});
+    skipping_ = false;
+}
+
 void Group::Impl::abandon(Run run) {
     run.first = std::max<Seq>(run.first, 1);
     run.last = std::min(run.last, end_);

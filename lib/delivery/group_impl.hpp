@@ -49,6 +49,7 @@ public:
     void adapt_mark_block() const;
     void mark_stored(Seq mark);
     [[nodiscard]] GroupStats stats() const;
+    [[nodiscard]] std::uint64_t fresh_count() const;
     [[nodiscard]] bool settled(Seq seq) const { return seq <= floor_ || above_.contains(seq); }
     [[nodiscard]] Seq settled_floor() const { return floor_; }
     [[nodiscard]] const base::RunSet& settled_above_floor() const { return above_; }
@@ -90,6 +91,7 @@ public:
 
     // group_end.cpp
     void lose(Run run);
+    void skip(Run run);
     void abandon(Run run);
     void repeatable(Run run);
 
@@ -163,7 +165,6 @@ private:
     void die(SpanIt it, DeadReason reason, std::string_view text);
     void store_retry(Seq seq, Message& message);
     [[nodiscard]] Seq fresh_last() const;
-    [[nodiscard]] std::uint64_t fresh_count() const;
     [[nodiscard]] bool has_work() const;
 
     // group_settle.cpp
@@ -280,6 +281,7 @@ private:
     std::uint64_t repeat_budget_ = 0;  ///< in hundredths of a message
 
     Facts facts_;
+    bool skipping_ = false;  ///< what is settled now is no fact
     GroupStats counters_;
 };
 

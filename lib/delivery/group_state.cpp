@@ -103,7 +103,9 @@ void Group::Impl::retire(SpanIt it) {
 }
 
 void Group::Impl::mark_settled(Run run) {
-    if (!facts_.settled.empty() && facts_.settled.back().last + 1 == run.first) {
+    if (skipping_) {
+        // Told by nobody.
+    } else if (!facts_.settled.empty() && facts_.settled.back().last + 1 == run.first) {
         facts_.settled.back().last = run.last;
     } else {
         facts_.settled.push_back(run);

@@ -17,6 +17,7 @@ void Inbox::source_ready(SourceId source, bool ready) { impl_->source_ready(sour
 void Inbox::source_down(SourceId source, bool ended, Time now) {
     impl_->source_down(source, ended, now);
 }
+void Inbox::source_ended(SourceId source, Time now) { impl_->source_ended(source, now); }
 void Inbox::source_heard(SourceId source, Time heard_at) { impl_->source_heard(source, heard_at); }
 void Inbox::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked,
                       bool done, Time now) {
@@ -57,6 +58,7 @@ void Inbox::set_prefetch(std::uint32_t messages, std::uint64_t bytes) {
 void Inbox::set_concurrency(std::uint32_t concurrency) { impl_->set_concurrency(concurrency); }
 
 InboxStats Inbox::stats() const { return impl_->stats(); }
+std::vector<std::pair<base::StreamId, Seq>> Inbox::taken() const { return impl_->taken(); }
 bool Inbox::drained() const { return impl_->drained(); }
 void Inbox::check_invariants() const { impl_->check_invariants(); }
 

@@ -153,6 +153,9 @@ public:
     /// long before that another may have had it; of a persistent one it waits to be announced
     /// again.
     void source_down(SourceId source, bool ended, Time now);
+    /// The producer has ended our consumption, or we have: what is held and not started is dropped,
+    /// what is settled is told to nobody any more.
+    void source_ended(SourceId source, Time now);
     /// The producer had heard from us at `heard_at` (our clock, when we sent what it echoed).
     void source_heard(SourceId source, Time heard_at);
     void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
@@ -198,6 +201,8 @@ public:
 
     // --- looking
     [[nodiscard]] InboxStats stats() const;
+    /// Per stream, the highest seq that was handed to the application.
+    [[nodiscard]] std::vector<std::pair<base::StreamId, Seq>> taken() const;
     /// Nothing started, nothing settled without confirmation.
     [[nodiscard]] bool drained() const;
     void check_invariants() const;

@@ -157,6 +157,14 @@ void Inbox::Impl::set_concurrency(std::uint32_t concurrency) {
     plan_due_ = true;
 }
 
+std::vector<std::pair<base::StreamId, Seq>> Inbox::Impl::taken() const {
+    std::vector<std::pair<base::StreamId, Seq>> all;
+    for (const auto& stream : streams_) {
+        if (stream->taken != 0) all.emplace_back(stream->id, stream->taken);
+    }
+    return all;
+}
+
 InboxStats Inbox::Impl::stats() const {
     InboxStats stats = counters_;
     for (const auto& stream : streams_) {

@@ -25,6 +25,7 @@ public:
                    Time now);
     void source_ready(SourceId source, bool ready);
     void source_down(SourceId source, bool ended, Time now);
+    void source_ended(SourceId source, Time now);
     void source_heard(SourceId source, Time heard_at);
     void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
                    Time now);
@@ -53,6 +54,7 @@ public:
 
     // Looking.
     [[nodiscard]] InboxStats stats() const;
+    [[nodiscard]] std::vector<std::pair<base::StreamId, Seq>> taken() const;
     [[nodiscard]] bool drained() const;
     void check_invariants() const;
 

@@ -154,6 +154,7 @@ void Inbox::Impl::start_front(Stream& stream, Time now, Item& item) {
     item.source = stream.source;
     item.epoch = run.epoch;
     item.seq = run.run.first;
+    stream.taken = std::max(stream.taken, item.seq);
     item.lease = run.lease;
     item.attempt = run.attempt;
     item.redelivered = run.redelivered || stream.doubtful();

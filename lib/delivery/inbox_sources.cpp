@@ -154,6 +154,17 @@ void Inbox::Impl::source_down(SourceId source, bool ended, Time now) {
     forget_idle_gone();
 }
 
+void Inbox::Impl::source_ended(SourceId source, Time now) {
+    Stream* stream = find(source);
+    if (stream == nullptr || stream->source != source) return;
+    drop_pending(*stream);
+    if (stream->up) lose_link(*stream, now);
+    stream->settlements.abandon();
+    plan_due_ = true;
+    deadline_known_ = false;
+    forget_idle_gone();
+}
+
 /// The next moment at which something changes for a stream without a link: others may have its
 /// place, its messages may be handed out although their producer may live, it is forgotten.
 Time Inbox::Impl::timer_when_gone(const Stream& stream, Time now) const {

@@ -80,6 +80,7 @@ struct Stream {
     std::uint64_t held = 0;     ///< pending, and started that the producer counts as ours
     std::uint64_t overrun = 0;  ///< taken beyond the window while the producer's view was unclear
     Seq top = 0;                ///< highest seq that ever came
+    Seq taken = 0;              ///< highest seq that the application was given
 
     PendingRuns pending;
     StartedRuns started;

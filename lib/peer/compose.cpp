@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "delivery/topic_pattern.hpp"
 #include "peer/properties.hpp"
 #include "peermq/error.hpp"
 #include "record/headers.hpp"
@@ -61,6 +62,16 @@ std::optional<base::Seq> append(OutStream& stream, const Message& message, std::
     record.headers = base::as_bytes(properties);
     record.body = message.body.span();
     return stream.append(record, when_full, deadline);
+}
+
+void check_topic(std::string_view topic, std::string_view publisher) {
+    const auto shown = [&] { return "topic \"" + std::string(topic.substr(0, 64)) + "\": "; };
+    if (const auto problem = delivery::topic_problem(topic))
+        refuse(ErrorCode::invalid_argument, shown() + *problem);
+    if (delivery::belongs_to(topic, publisher)) return;
+    refuse(ErrorCode::invalid_argument, shown() + "publisher \"" + std::string(publisher) +
+                                            "\" publishes \"" + std::string(publisher) +
+                                            "\" and topics that begin with it and a dot");
 }
 
 }  // namespace peermq::detail

@@ -24,4 +24,7 @@ namespace peermq::detail {
 std::optional<base::Seq> append(OutStream& stream, const Message& message, std::string_view topic,
                                 WhenFull when_full, base::Time deadline = base::kNever);
 
+/// Throws Error invalid_argument for a topic that is malformed or not of this publisher.
+void check_topic(std::string_view topic, std::string_view publisher);
+
 }  // namespace peermq::detail

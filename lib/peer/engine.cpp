@@ -59,6 +59,10 @@ void Engine::step() {
         ticket = notifications_.ticket_;
     }
     for (const auto& stream : advanced) {
+        if (Topic* topic = find_topic(*stream)) {
+            advance(*topic);
+            continue;
+        }
         Producer* producer = find(*stream);
         if (producer == nullptr) continue;
         producer->group.append(stream->handable_end());
@@ -104,6 +108,8 @@ void Engine::step() {
             stuck = 0;
         }
     }
+    end_subscriptions();
+    finish_topics();
     drop_closed_links();
 }
 
@@ -140,9 +146,10 @@ base::Seq Engine::catch_up(Producer& producer) {
 /// wake-up.
 bool Engine::took_all(Producer& producer) {
     OutStream& stream = *producer.stream;
-    if (stream.stored() || producer.group.paused()) return true;
+    if (producer.ending || stream.stored() || producer.group.paused()) return true;
     stream.listed.store(false);
     // Read under the stream's lock: who posts after it finds the flag cleared.
+    if (producer.subscription) return producer.subscription->scanned >= stream.accepted_end();
     return !producer.group.append(stream.accepted_end());
 }
 

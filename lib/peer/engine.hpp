@@ -90,6 +90,9 @@ struct Producer;
 struct Consumer;
 struct Session;
 struct LinkState;
+struct Topic;
+struct Subscription;
+struct Beginning;
 
 class Engine final : public net::TransportEvents {
 public:
@@ -108,6 +111,19 @@ public:
     void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
     void configure_producer(const OutStream& stream, delivery::GroupOptions options);
     void add_consumer(const std::shared_ptr<InStream>& stream);
+
+    // --- topics
+    void add_topic(const std::shared_ptr<OutStream>& stream,
+                   const std::shared_ptr<OutStream>& dead_letters);
+    void add_subscriber(const std::shared_ptr<InStream>& stream, wire::Subscribe wanted);
+    /// The subscription as it is now, and the same with another filter; its new version.
+    [[nodiscard]] wire::Subscribe subscription(const InStream& stream) const;
+    std::uint32_t change_subscription(const InStream& stream, wire::Subscribe wanted);
+    /// The publisher has no room: drops what waits for the slowest live subscription that does not
+    /// block. True when that has made room.
+    bool relieve(const OutStream& stream);
+    /// True when no connected subscriber waits for anything that was published.
+    [[nodiscard]] bool published(const OutStream& stream);
     [[nodiscard]] std::vector<std::shared_ptr<InStream>> pulls() const;
     std::uint64_t purge(const OutStream& stream);
     void pause(const OutStream& stream, bool paused);
@@ -192,6 +208,7 @@ private:
     void send_fragments(LinkState& link, std::uint32_t handle,
                         const delivery::Assignment& assignment, base::Epoch epoch,
                         base::ByteSpan record, const std::shared_ptr<const void>& pin);
+    void lose(Producer& producer, base::Run run);
     void store_facts(Producer& producer);
     void bury(Producer& producer, const delivery::Facts::Dead& dead);
     void drop_dead_letter(Producer& producer, const delivery::Facts::Dead& dead);
@@ -212,6 +229,46 @@ private:
     [[nodiscard]] Producer* find(const OutStream& stream) const;
     [[nodiscard]] std::uint64_t unsettled_bytes(const Producer& producer) const;
     [[nodiscard]] base::WallTime enqueued_at(Producer& producer, base::Seq seq);
+
+    // topics, publishing side: engine_topics.cpp
+    [[nodiscard]] Topic* find_topic(const OutStream& stream) const;
+    void advance(Topic& topic);
+    /// Takes new records into the group; true when its filter has more to look at.
+    bool take_in(Producer& producer);
+    void look_through(Producer& producer, base::Seq end);
+    void limit_backlog(Producer& producer);
+    void hold(Subscription& subscription, bool held);
+    void count_missed(Producer& producer, std::uint64_t messages, wire::GapReason reason,
+                      base::Seq before);
+    void tell_missed(Producer& producer);
+    /// Something of it may be finished: looked at before the step ends.
+    void note_progress(Topic& topic);
+    void finish(Topic& topic);
+    void finish_topics();
+    void forget_sparse(Topic& topic);
+    void forget(Topic& topic, const std::vector<base::Run>& runs);
+    void count_subscribers(Topic& topic);
+
+    // subscriptions, publishing side: engine_subscriptions.cpp
+    void on_subscribe(LinkState& link, const wire::Subscribe& wanted);
+    void subscribe(LinkState& link, Topic& topic, const wire::Subscribe& wanted);
+    void confirm_subscription(LinkState& link, const wire::Subscribe& wanted);
+    [[nodiscard]] Producer* known_subscription(const LinkState& link, Topic& topic,
+                                               const wire::Subscribe& wanted) const;
+    Producer& make_subscription(Topic& topic, const wire::Subscribe& wanted,
+                                const Beginning& beginning);
+    [[nodiscard]] Beginning begin_of(Topic& topic, const wire::Subscribe& wanted);
+    void leave_subscription(LinkState& link, std::uint32_t handle, Producer& producer);
+    /// The consumer has gone for good: a live subscription ends with it.
+    void member_left(Producer& producer);
+    void end_subscriptions();
+
+    // subscriptions, receiving side: engine_subscriber.cpp
+    void send_subscribe(LinkState& link, const Consumer& consumer);
+    void on_subscribed(LinkState& link, const wire::Subscribed& subscribed);
+    void on_gap(LinkState& link, std::uint32_t handle, const wire::Gap& gap);
+    void tell_confirmed(Consumer& consumer);
+    [[nodiscard]] Consumer* find_consumer(const InStream& stream) const;
 
     // receiving side: engine_consumer.cpp
     void send_wants(LinkState& link, const Consumer& consumer);
@@ -241,6 +298,9 @@ private:
     Notifications notifications_;
     std::map<ProducerKey, std::unique_ptr<Producer>> producers_;
     std::map<std::string, Producer*, std::less<>> producers_by_name_;
+    std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
+    std::vector<Topic*> dirty_topics_;
+    std::vector<Producer*> ending_;  ///< subscriptions that go at the end of the step
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;
     std::map<base::SessionId, std::unique_ptr<Session>> sessions_;

@@ -105,6 +105,7 @@ void Engine::release_stopped_pulls() {
 }
 
 void Engine::send_wants(LinkState& link, const Consumer& consumer) {
+    if (consumer.subscribe) return send_subscribe(link, consumer);
     send(link, 0, wire::Want{consumer.want, wire::StreamKind::queue, consumer.stream->queue()});
 }
 
@@ -134,6 +135,7 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
     incoming.source = source.id;
     incoming.stream = offer.stream;
     link.incoming[handle] = std::move(incoming);
+    consumer.ended.erase(offer.stream);
     consumer.sources[source.id] = {link.session, handle};
     consumer.stream->with_inbox([&](delivery::Inbox& inbox) {
         inbox.source_up(source.id, offer.stream, offer.level != wire::Level::memory, offer.ready,
@@ -156,8 +158,15 @@ void Engine::producer_ended(const base::PeerId& peer) {
 void Engine::on_unoffer(LinkState& link, std::uint32_t handle) {
     const auto it = link.incoming.find(handle);
     if (it == link.incoming.end()) return;
-    it->second.consumer->stream->with_inbox(
-        [&](delivery::Inbox& inbox) { inbox.source_down(it->second.source, false, now_); });
+    Consumer& consumer = *it->second.consumer;
+    consumer.stream->with_inbox([&](delivery::Inbox& inbox) {
+        if (consumer.subscribe) {
+            inbox.source_ended(it->second.source, now_);
+        } else {
+            inbox.source_down(it->second.source, false, now_);
+        }
+    });
+    if (consumer.subscribe) consumer.ended.insert(it->second.stream);
     link.incoming.erase(it);
 }
 

@@ -25,7 +25,10 @@ delivery::Slice Engine::HandOut::slice(base::Run wanted) {
     const base::Seq last = std::min(found.run.last, producer_.stream->handable_end());
     if (last < wanted.first) return {};
     held_ = found.chunk;
-    return held_->slice(wanted.first, last);
+    delivery::Slice slice = held_->slice(wanted.first, last);
+    // There a key only says what supersedes what.
+    if (producer_.subscription && producer_.subscription->live()) slice.keys = {};
+    return slice;
 }
 
 std::size_t Engine::HandOut::room(delivery::ConsumerId consumer) {
@@ -53,25 +56,36 @@ OutStream::Cached Engine::HandOut::find(base::Seq seq) {
     return {chunk, chunk->run()};
 }
 
+void Engine::lose(Producer& producer, base::Run run) {
+    const std::uint64_t before = producer.group.stats().lost;
+    producer.group.lose(run);
+    if (!producer.subscription) return;
+    const std::uint64_t lost = producer.group.stats().lost - before;
+    count_missed(producer, lost, wire::GapReason::damage, run.last + 1);
+}
+
 bool Engine::hand_out(Producer& producer) {
+    if (producer.ending) return false;
     // Nobody tells of records in memory while earlier ones wait; see took_all().
-    if (!producer.stream->stored()) producer.group.append(producer.stream->handable_end());
+    const bool looking = take_in(producer);
+    if (looking && producer.subscription->scanned < producer.subscription->scan_first) return true;
     std::vector<delivery::Assignment> assignments;
     HandOut context(*this, producer);
     const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::kBatchBytesMax,
                                               now_, wall_now_, assignments);
-    for (const base::Run run : context.lost()) producer.group.lose(run);
+    for (const base::Run run : context.lost()) lose(producer, run);
     base::Seq cursor = 0;
     for (const delivery::Assignment& assignment : assignments) {
         handed_out_ += assignment.run.count();
         cursor = std::max(cursor, assignment.run.last);
     }
-    if (cursor != 0 && producer.stream->stored()) producer.stream->set_cursor(cursor);
+    if (cursor != 0 && producer.stream->stored() && !producer.subscription)
+        producer.stream->set_cursor(cursor);
     send_assignments(producer, assignments);
     store_facts(producer);
     store_mark(producer);
     announce_readiness(producer);
-    return more || !context.lost().empty();
+    return more || looking || !context.lost().empty();
 }
 
 void Engine::send_assignments(Producer& producer, std::vector<delivery::Assignment>& assignments) {
@@ -161,7 +175,7 @@ void Engine::send_batch(LinkState& link, std::uint32_t handle, Producer& produce
     send_now();
     for (const delivery::Assignment& assignment : unsent)
         producer.group.take_back(assignment.consumer, assignment.run, assignment.lease);
-    for (const base::Run run : source.lost()) producer.group.lose(run);
+    for (const base::Run run : source.lost()) lose(producer, run);
 }
 
 void Engine::send_fragments(LinkState& link, std::uint32_t handle,

@@ -184,7 +184,10 @@ void Engine::attach(LinkState& link) {
     if (const std::uint64_t token = link.machine.ping_due(now_)) {
         send(link, 0, wire::Ping{token, link.machine.received_bytes()});
     }
-    for (const auto& consumer : consumers_) send_wants(link, *consumer);
+    for (const auto& consumer : consumers_) {
+        send_wants(link, *consumer);
+        if (consumer->subscribe) tell_confirmed(*consumer);
+    }
 }
 
 void Engine::detach(LinkState& link) {
@@ -194,6 +197,10 @@ void Engine::detach(LinkState& link) {
     link.outgoing.clear();
     link.incoming.clear();
     session->link = nullptr;
+    for (const auto& consumer : consumers_) {
+        consumer->confirmed.erase(link.channel);
+        if (consumer->subscribe) tell_confirmed(*consumer);
+    }
     session->lost_at = now_;
     const bool silent = link.machine.state() == delivery::Link::State::suspect;
     for (const auto& [key, consumer] : session->consumes) {
@@ -201,6 +208,7 @@ void Engine::detach(LinkState& link) {
         if (!silent) producer->group.suspect_consumer(consumer, now_);  // else it is so already
         producer->consumers[consumer].handle = 0;
         wake(*producer);
+        if (producer->subscription) count_subscribers(*producer->subscription->topic);
     }
     for (const auto& entry : session->sources) {
         const auto& source = entry.second;
@@ -219,6 +227,7 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         producer->group.remove_consumer(consumer, crashed, now_);
         producer->consumers.erase(consumer);
         pump(*producer);
+        if (producer->subscription) member_left(*producer);
     }
     for (const auto& entry : session.sources) {
         const auto& source = entry.second;
@@ -333,6 +342,9 @@ void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Rece
                    },
                    [&](const wire::Want& want) { on_want(link, want); },
                    [&](const wire::Unwant& unwant) { on_unwant(link, unwant); },
+                   [&](const wire::Subscribe& wanted) { on_subscribe(link, wanted); },
+                   [&](const wire::Subscribed& subscribed) { on_subscribed(link, subscribed); },
+                   [&](const wire::Gap& gap) { on_gap(link, handle, gap); },
                    [&](const wire::Offer& offer) { on_offer(link, handle, offer); },
                    [&](const wire::Unoffer&) { on_unoffer(link, handle); },
                    [&](const wire::State& state) {

@@ -83,6 +83,7 @@ void Engine::on_want(LinkState& link, const wire::Want& want) {
 
 void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
     link.wants.erase(unwant.handle);
+    link.subscribes.erase(unwant.handle);
     // It has nothing left to settle: whatever is still leased to it never came to it.
     std::erase_if(link.outgoing, [&](const auto& entry) {
         const Outgoing& outgoing = entry.second;
@@ -92,6 +93,7 @@ void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
         producer.consumers.erase(outgoing.consumer);
         link.session->consumes.erase({&producer, unwant.handle});
         pump(producer);
+        if (producer.subscription) member_left(producer);
         return true;
     });
 }
@@ -116,13 +118,18 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     // has.
     const bool ready = (producer.announced_ready || producer.group.ready()) &&
                        producer.group.active(known->second);
-    producer.consumers[known->second] = {&session, handle, ready};
+    Producer::Binding& binding = producer.consumers[known->second];
+    binding.session = &session;
+    binding.handle = handle;
+    binding.told_ready = ready;
+    binding.missed_told = 0;
     link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}, {}};
     send(link, handle,
          wire::Offer{want, producer.stream->config().id,
                      to_wire(producer.stream->config().durability), ready,
                      producer.group.stats().depth});
     wake(producer);
+    if (producer.subscription) count_subscribers(*producer.subscription->topic);
 }
 
 void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& grant) {
@@ -156,6 +163,10 @@ void Engine::tick_producers() {
             send(*binding.session->link, binding.handle, wire::Recall{recall.messages});
         }
         announce_readiness(*producer);
+        if (producer->subscription) {
+            (void)take_in(*producer);
+            tell_missed(*producer);
+        }
         if (producer->group.ready()) wake(*producer);
     }
 }

@@ -146,7 +146,7 @@ void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle
 /// before it, so that none goes while a message that was to die is not on its way to the disk.
 void Engine::answer_settlements(Producer& producer) {
     if (!producer.unburied.empty()) return;
-    const bool stored = commits_ != nullptr && producer.stream->stored();
+    const bool stored = commits_ != nullptr && producer.stored();
     for (Producer::Answer& answer : std::exchange(producer.unanswered, {})) {
         if (!stored) {
             send_confirm(producer, answer.consumer, answer.number, std::move(answer.refused));

@@ -5,12 +5,15 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/run_set.hpp"
 #include "peer/engine.hpp"
+#include "peer/topic.hpp"
 
 namespace peermq::detail {
 
@@ -32,6 +35,8 @@ struct Session {
     struct Source {
         InStream* stream = nullptr;
         delivery::SourceId id = 0;
+        std::uint64_t missed = 0;           ///< as told by GAP
+        std::uint64_t missed_consumer = 0;  ///< to whom
     };
     /// Their streams that we pull; by several pulls when an older one still has messages to settle.
     std::map<std::pair<base::StreamId, const InStream*>, Source> sources;
@@ -91,7 +96,8 @@ struct LinkState {
     std::unordered_map<std::uint32_t, Outgoing> outgoing;  ///< by our handle
     std::unordered_map<std::uint32_t, Incoming> incoming;  ///< by their handle
     std::map<std::uint32_t, std::string> wants;  ///< names of what they want, by their handle
-    std::deque<PendingFrame> pending;            ///< the transport was full
+    std::map<std::uint32_t, wire::Subscribe> subscribes;  ///< the same, of topics
+    std::deque<PendingFrame> pending;                     ///< the transport was full
     std::size_t pending_bytes = 0;
 
     [[nodiscard]] bool up() const noexcept { return session != nullptr && !closed; }
@@ -106,9 +112,11 @@ struct Producer {
         Session* session = nullptr;
         std::uint32_t handle = 0;  ///< valid on session->link
         bool told_ready = false;
+        std::uint64_t missed_base = 0;  ///< what the subscription had missed before it came
+        std::uint64_t missed_told = 0;  ///< over this link, counted from the base
     };
-    std::map<delivery::ConsumerId, Binding> consumers;
-    std::deque<std::shared_ptr<const Chunk>> read_back;  ///< recently read from the spool
+    std::map<delivery::ConsumerId, Binding> consumers{};
+    std::deque<std::shared_ptr<const Chunk>> read_back{};  ///< recently read from the spool
     bool active = false;
     bool announced_ready = false;
     std::uint64_t activity = 0;                     ///< of the group, as told to the consumers
@@ -124,10 +132,14 @@ struct Producer {
     base::Seq mark_asked = 0;
     std::uint64_t dead = 0;
     std::uint64_t dropped = 0;
-    std::uint64_t refused = 0;    ///< settlements that the group did not see
-    spool::GroupIndex index = 0;  ///< of the group among those of the stream
+    std::uint64_t refused = 0;                     ///< settlements that the group did not see
+    spool::GroupIndex index = 0;                   ///< of the group among those of the stream
+    std::unique_ptr<Subscription> subscription{};  ///< null for a queue
+    bool ending = false;                           ///< goes at the end of the step
 
     [[nodiscard]] ProducerKey key() const noexcept { return {stream.get(), index}; }
+    /// Its delivery state survives the process.
+    [[nodiscard]] bool stored() const noexcept { return stream->stored() && index < kLiveGroups; }
 };
 
 inline bool ProducerOrder::operator()(const std::pair<Producer*, std::uint32_t>& a,
@@ -142,8 +154,11 @@ struct Consumer {
     std::shared_ptr<InStream> stream;
     std::uint32_t want = 0;  ///< our handle in WANT
     std::map<delivery::SourceId, std::pair<Session*, std::uint32_t>>
-        sources;                 ///< session, their handle
-    base::PeerId only_producer;  ///< with single_producer
+        sources;                                           ///< session, their handle
+    base::PeerId only_producer;                            ///< with single_producer
+    std::optional<wire::Subscribe> subscribe;              ///< of a subscription: what it wants now
+    std::map<net::ChannelId, wire::Subscribed> confirmed;  ///< by live links
+    std::set<base::StreamId> ended;  ///< by UNOFFER: to begin anew, not to be resumed
 };
 
 }  // namespace peermq::detail

@@ -8,10 +8,11 @@
 namespace peermq::detail {
 namespace {
 
-spool::StateChange settled_change(const OutStream& stream, base::Run run) {
+spool::StateChange settled_change(const Producer& producer, base::Run run) {
     spool::StateChange change;
     change.kind = spool::StateChange::Kind::settled;
-    change.stream = stream.config().index;
+    change.stream = producer.stream->config().index;
+    change.group = producer.index;
     change.run = run;
     return change;
 }
@@ -37,12 +38,14 @@ void Engine::store_facts(Producer& producer) {
     delivery::Facts facts = producer.group.take_facts();
     if (facts.empty()) return;
     OutStream& stream = *producer.stream;
-    const bool stored = commits_ != nullptr && stream.stored();
+    const bool stored = commits_ != nullptr && producer.stored();
     std::vector<spool::StateChange> changes;
     for (const base::Run run : facts.settled) {
-        stream.settle(run);
-        if (stored) changes.push_back(settled_change(stream, run));
+        // A topic's stream waits for all of its subscriptions.
+        if (!producer.subscription) stream.settle(run);
+        if (stored) changes.push_back(settled_change(producer, run));
     }
+    if (producer.subscription) note_progress(*producer.subscription->topic);
     bool urgent = false;
     std::vector<base::Seq> retried;
     for (const delivery::Facts::Retry& retry : facts.retries) {
@@ -53,6 +56,7 @@ void Engine::store_facts(Producer& producer) {
         spool::StateChange change;
         change.kind = spool::StateChange::Kind::retry;
         change.stream = stream.config().index;
+        change.group = producer.index;
         change.retry = {retry.seq,           retry.state.nacks,
                         retry.state.crashes, retry.state.suspicions,
                         retry.state.due,     retry.state.last_error};
@@ -94,9 +98,10 @@ void Engine::drop_dead_letter(Producer& producer, const delivery::Facts::Dead& d
         ++producer.dropped;
         pump(producer);
     };
-    if (commits_ != nullptr && stream.stored()) {
-        when_stored(commits_->add_changes({settled_change(stream, {dead.seq, dead.seq})}, {}, true),
-                    finish);
+    if (commits_ != nullptr && producer.stored()) {
+        when_stored(
+            commits_->add_changes({settled_change(producer, {dead.seq, dead.seq})}, {}, true),
+            finish);
     } else {
         finish();
     }
@@ -114,7 +119,7 @@ void Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
         pump(producer);
     };
     OutStream& stream = *producer.stream;
-    const bool stored = commits_ != nullptr && stream.stored();
+    const bool stored = commits_ != nullptr && producer.stored();
     const std::string attempts = std::to_string(dead.state.nacks + dead.state.crashes);
     const std::string sequence = std::to_string(dead.seq);
     const std::string reason = dead_reason(dead.reason);
@@ -133,7 +138,7 @@ void Engine::move_to_dead_letters(Producer& producer, const delivery::Facts::Dea
     }
     if (stored) {
         const std::uint64_t ticket = commits_->add_changes(
-            {settled_change(stream, {dead.seq, dead.seq})}, {producer.dead_letters}, true);
+            {settled_change(producer, {dead.seq, dead.seq})}, {producer.dead_letters}, true);
         when_stored(ticket, finish);
     } else {
         finish();
@@ -161,13 +166,14 @@ void Engine::store_mark(Producer& producer) {
     const base::Seq mark = producer.group.mark_wanted();
     if (mark == 0 || mark == producer.mark_asked) return;
     producer.mark_asked = mark;
-    if (commits_ == nullptr || !producer.stream->stored()) {
+    if (commits_ == nullptr || !producer.stored()) {
         producer.group.mark_stored(mark);
         return;
     }
     spool::StateChange change;
     change.kind = spool::StateChange::Kind::mark;
     change.stream = producer.stream->config().index;
+    change.group = producer.index;
     change.mark = mark;
     when_stored(commits_->add_changes({std::move(change)}, {}, true), [this, &producer, mark] {
         producer.group.mark_stored(mark);

@@ -19,6 +19,7 @@ std::string_view to_string(EventKind kind) noexcept {
         case EventKind::io_error: return "io_error";
         case EventKind::quota: return "quota";
         case EventKind::dead_letter: return "dead_letter";
+        case EventKind::gap: return "gap";
         case EventKind::dropped: return "dropped";
     }
     return "unknown";

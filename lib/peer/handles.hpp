@@ -30,4 +30,18 @@ public:
     std::shared_ptr<detail::InStream> stream;
 };
 
+class Publisher::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::OutStream> stream;
+};
+
+class Subscriber::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::InStream> stream;
+    std::string name;
+    base::Duration confirm_timeout{};
+};
+
 }  // namespace peermq

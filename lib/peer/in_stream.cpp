@@ -52,6 +52,16 @@ void InStream::set_notifier(std::shared_ptr<NotifierState> notifier) {
     notifier_->notify();  // what came before
 }
 
+bool InStream::take(delivery::Item& item) {
+    // Some milliseconds late at most, which the margin of the gate covers many times.
+    return !stopped() && inbox_.take_into(clock_.now_coarse(), item);
+}
+
+void InStream::flush_settled(std::uint64_t unsent, std::uint64_t threshold) {
+    const bool at_once = unsent == threshold;
+    if (unsent == 1 || at_once) host_.flush_wanted(*this, at_once);
+}
+
 bool InStream::receive(delivery::Item& item, base::Duration timeout) {
     check_process(process_generation_);
     base::Time deadline{};
@@ -59,17 +69,25 @@ bool InStream::receive(delivery::Item& item, base::Duration timeout) {
     bool waited_long = false;
     while (true) {
         base::Time handed_over{};
+        bool taken = false;
+        std::uint64_t unsent = 0;
+        std::uint64_t threshold = 0;
         {
             const std::lock_guard lock(mutex_);
-            if (!stopped()) {
-                // Some milliseconds late at most, which the margin of the gate covers many times.
-                if (inbox_.take_into(clock_.now_coarse(), item)) {
-                    if (waited) handed_over_ = clock_.now();
-                    return true;
-                }
-            }
-            if (stopped() || closed_) return false;
+            taken = take(item);
+            if (taken && waited) handed_over_ = clock_.now();
+            if (taken && !live_) return true;
+            if (!taken && (stopped() || closed_)) return false;
             handed_over = handed_over_;
+            if (taken) {
+                (void)inbox_.settle(item.source, item.seq, delivery::SettleKind::ack, {}, {});
+                unsent = inbox_.unsent();
+                threshold = inbox_.flush_threshold();
+            }
+        }
+        if (taken) {
+            flush_settled(unsent, threshold);
+            return true;
         }
         // The clock is read only when there is nothing to hand over.
         const base::Time now = clock_.now();
@@ -97,17 +115,16 @@ bool InStream::wait_for_change(std::unique_lock<std::mutex>& lock, base::Time de
 bool InStream::settle(delivery::SourceId source, base::Seq seq, delivery::SettleKind kind,
                       std::optional<base::Duration> delay, std::string_view reason) {
     check_process(process_generation_);
-    bool at_once = false;
-    bool first = false;
+    std::uint64_t unsent = 0;
+    std::uint64_t threshold = 0;
     {
         const std::lock_guard lock(mutex_);
         if (closed_) throw Error(ErrorCode::closed, "queue \"" + queue_ + "\": its peer is closed");
         if (!inbox_.settle(source, seq, kind, delay, reason)) return false;
-        const std::uint64_t unsent = inbox_.unsent();
-        first = unsent == 1;
-        at_once = unsent == inbox_.flush_threshold();
+        unsent = inbox_.unsent();
+        threshold = inbox_.flush_threshold();
     }
-    if (first || at_once) host_.flush_wanted(*this, at_once);
+    flush_settled(unsent, threshold);
     return true;
 }
 
@@ -133,6 +150,32 @@ delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq se
         --outcome_waiters_;
     }
     return outcome(source, seq);
+}
+
+SubscriptionState InStream::subscription() {
+    const std::lock_guard lock(mutex_);
+    return subscription_state_;
+}
+
+void InStream::set_subscription(SubscriptionState state) {
+    const std::lock_guard lock(mutex_);
+    subscription_state_ = std::move(state);
+    changed_.notify_all();
+}
+
+bool InStream::wait_subscription(const std::function<bool(const SubscriptionState&)>& reached,
+                                 base::Time deadline) {
+    check_process(process_generation_);
+    const auto decided = [&] { return stopped() || reached(subscription()); };
+    while (!decided() && clock_.now() < deadline) {
+        if (host_.drive(decided, deadline, InStreamHost::Place::taken_over)) continue;
+        std::unique_lock lock(mutex_);
+        if (stopped() || reached(subscription_state_)) break;
+        ++outcome_waiters_;
+        (void)wait_for_change(lock, deadline);
+        --outcome_waiters_;
+    }
+    return !stopped() && reached(subscription());
 }
 
 void InStream::stop() {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// One Pull inside: its Inbox behind a lock, taken by application threads (receive, settle) and by
-/// the engine (arrivals, windows, frames to send).
+/// One Pull or Subscriber inside: its Inbox behind a lock, taken by application threads (receive,
+/// settle) and by the engine (arrivals, windows, frames to send).
 ///
 /// Threads: any. The lock is held for no longer than one step of the Inbox.
 
@@ -39,6 +39,14 @@ public:
     virtual void check_process() const = 0;
 };
 
+/// How far the publishers know a subscription.
+struct SubscriptionState {
+    std::uint32_t version = 0;   ///< that every linked peer has confirmed
+    std::size_t peers = 0;       ///< linked now
+    std::size_t publishers = 0;  ///< whose topics the patterns can match
+    std::vector<std::string> refusals;
+};
+
 class InStream : public std::enable_shared_from_this<InStream> {
 public:
     InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
@@ -64,7 +72,23 @@ public:
     void set_on_refused(std::function<void(const std::string&)> callback);
     [[nodiscard]] std::function<void(const std::string&)> on_refused();
 
+    /// For a subscription: makes it one. Messages of a `live` one are settled by being received.
+    /// Before anybody else knows the stream.
+    void become_subscription(bool live) noexcept {
+        subscription_ = true;
+        live_ = live;
+    }
+    [[nodiscard]] bool is_subscription() const noexcept { return subscription_; }
+    [[nodiscard]] bool live() const noexcept { return live_; }
+    [[nodiscard]] SubscriptionState subscription();
+    /// Waits until `reached(subscription())`; false at the deadline or after the end.
+    bool wait_subscription(const std::function<bool(const SubscriptionState&)>& reached,
+                           base::Time deadline);
+    [[nodiscard]] std::uint64_t missed() const noexcept { return missed_.load(); }
+
     // --- the engine
+    void set_subscription(SubscriptionState state);
+    void count_missed(std::uint64_t messages) noexcept { missed_.fetch_add(messages); }
     /// Calls `use(inbox)` under the lock, then wakes whoever waits for what may have changed.
     template <typename Use>
     auto with_inbox(Use&& use) {
@@ -94,6 +118,9 @@ public:
 
 private:
     [[nodiscard]] bool has_ready();
+    [[nodiscard]] bool take(delivery::Item& item);
+    /// Sends what is settled, now or soon, when that has not been asked for yet.
+    void flush_settled(std::uint64_t unsent, std::uint64_t threshold);
     /// Whether those who wait now should look again. Called with the lock.
     [[nodiscard]] bool waiters_have_news();
     /// False when nothing changed for the time after which one looks again.
@@ -112,15 +139,19 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     int waiters_ = 0;
-    int outcome_waiters_ = 0;  ///< of them, those in wait_outcome()
+    int outcome_waiters_ = 0;  ///< of them, those that wait for more than messages
     /// When another thread last woke one in receive() with a message.
     base::Time handed_over_{};
     delivery::Inbox inbox_;
     bool closed_ = false;
+    SubscriptionState subscription_state_;
     std::shared_ptr<NotifierState> notifier_;
     std::function<void(const std::string&)> on_refused_;
     std::atomic<bool> stopped_{false};
     std::atomic<std::uint64_t> unsettled_drops_{0};
+    std::atomic<std::uint64_t> missed_{0};
+    bool subscription_ = false;
+    bool live_ = false;
 };
 
 }  // namespace peermq::detail

@@ -45,8 +45,8 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
     // kDeadLetterExtraBytes.
     if (when_full != WhenFull::never_full && bytes > config_.message_bytes_max) {
         throw Error(ErrorCode::too_large, "message of " + std::to_string(bytes) +
-                                              " bytes (with its properties) for queue \"" +
-                                              config_.name + "\" exceeds message_bytes_max of " +
+                                              " bytes (with its properties) for " + label() +
+                                              " exceeds message_bytes_max of " +
                                               std::to_string(config_.message_bytes_max));
     }
     record.enqueued = clock_.wall_now_coarse();
@@ -85,6 +85,11 @@ void OutStream::give_way() const {
     } else {
         std::this_thread::yield();
     }
+}
+
+std::string OutStream::label() const {
+    const bool topic = config_.kind == spool::StreamKind::topic;
+    return (topic ? "publisher \"" : "queue \"") + config_.name + "\"";
 }
 
 bool OutStream::has_room(std::uint64_t bytes) const {
@@ -131,19 +136,24 @@ bool OutStream::reserve(std::uint64_t bytes) {
 
 bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full,
                            base::Time deadline) {
-    const auto admitted = [&] { return stored() ? reserve(bytes) : has_room(bytes); };
+    const auto admitted = [&] { return !held_ && (stored() ? reserve(bytes) : has_room(bytes)); };
     if (when_full == WhenFull::never_full) return true;
     while (!admitted()) {
         if (when_full == WhenFull::return_nothing) return false;
         if (config_.overflow == Overflow::error) {
             throw Error(ErrorCode::quota,
-                        "queue \"" + config_.name + "\" is full (" + std::to_string(bytes) +
-                            " more bytes asked for); consume, purge, or raise the limit");
+                        label() + (held_ ? " waits for a subscription that may block it"
+                                         : " is full (" + std::to_string(bytes) +
+                                               " more bytes asked for); consume, purge, or raise "
+                                               "the limit"));
         }
-        lock.unlock();
-        const bool again = host_.make_room(*this, bytes);
-        lock.lock();
-        throw_if_unusable();
+        bool again = false;
+        if (!held_) {
+            lock.unlock();
+            again = host_.make_room(*this, bytes);
+            lock.lock();
+            throw_if_unusable();
+        }
         if (!again && !await_room(lock, deadline)) return false;
     }
     return true;
@@ -160,8 +170,7 @@ Chunk& OutStream::chunk_for(std::size_t bytes) {
 
 void OutStream::throw_if_unusable() const {
     if (failure_) throw *failure_;
-    if (closed_)
-        throw Error(ErrorCode::closed, "queue \"" + config_.name + "\": its peer is closed");
+    if (closed_) throw Error(ErrorCode::closed, label() + ": its peer is closed");
 }
 
 void OutStream::set_handable() {
@@ -317,6 +326,23 @@ void OutStream::configure(Durability durability, Overflow overflow) {
 void OutStream::settle(base::Run run) {
     const Lock lock(mutex_);
     if (settled_.add(run) == 0) return;
+    forget_chunks(run);
+    tell_waiters();
+}
+
+void OutStream::settled_by_all(base::Run run) {
+    const Lock lock(mutex_);
+    settled_.add(run);
+    tell_waiters();
+}
+
+void OutStream::forget(base::Run run) {
+    const Lock lock(mutex_);
+    forget_chunks(run);
+    tell_waiters();
+}
+
+void OutStream::forget_chunks(base::Run run) {
     auto it = chunks_.upper_bound(run.first);
     if (it != chunks_.begin()) --it;
     while (it != chunks_.end() && it->second->run().first <= run.last) {
@@ -333,7 +359,29 @@ void OutStream::settle(base::Run run) {
             ++it;
         }
     }
+}
+
+void OutStream::hold(bool held) {
+    const Lock lock(mutex_);
+    held_ = held;
     tell_waiters();
+}
+
+void OutStream::set_subscribers(std::size_t count) {
+    const Lock lock(mutex_);
+    subscribers_ = count;
+    tell_waiters();
+}
+
+std::size_t OutStream::subscribers() {
+    const Lock lock(mutex_);
+    return subscribers_;
+}
+
+bool OutStream::wait_subscribers(std::size_t count, base::Time deadline) {
+    check_process();
+    Lock lock(mutex_);
+    return wait_for(lock, 0, deadline, [&] { return subscribers_ >= count; });
 }
 
 void OutStream::trim_cache() {

@@ -123,6 +123,17 @@ public:
     void set_cursor(base::Seq cursor);
     /// These are settled: forgets them, wakes who waits for it or for room.
     void settle(base::Run run);
+    /// The two halves of it, for a topic, which may keep what all subscriptions have settled. A seq
+    /// is forgotten once.
+    void settled_by_all(base::Run run);
+    void forget(base::Run run);
+    /// While held, nothing is accepted: a subscription that may block its publisher is behind.
+    void hold(bool held);
+    /// How many subscriptions a topic has that are confirmed and connected.
+    void set_subscribers(std::size_t count);
+    /// Waits for at least so many; false at the deadline.
+    bool wait_subscribers(std::size_t count, base::Time deadline);
+    [[nodiscard]] std::size_t subscribers();
     /// Room may have come back for another reason (disk space).
     void wake_blocked();
 
@@ -149,6 +160,9 @@ private:
     Chunk& chunk_for(std::size_t bytes);
     void give_way() const;
     void throw_if_unusable() const;
+    void forget_chunks(base::Run run);
+    /// For texts of errors.
+    [[nodiscard]] std::string label() const;
     void set_handable();
     void trim_cache();
     /// Something has changed for those who wait. Under mutex_.
@@ -183,6 +197,8 @@ private:
     base::Seq cursor_ = 0;
     std::optional<Error> failure_;
     bool closed_ = false;
+    bool held_ = false;
+    std::size_t subscribers_ = 0;
     std::shared_ptr<NotifierState> notifier_;
     std::uint64_t posted_ = 0;
     std::atomic<base::Seq> handable_end_{0};

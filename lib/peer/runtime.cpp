@@ -4,15 +4,13 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "peer/check_options.hpp"
 #include "peer/dead_letter.hpp"
 #include "peer/thread.hpp"
 #include "peermq/version.hpp"
 
 namespace peermq::detail {
 namespace {
-
-/// The shortest lease that a producer may choose.
-constexpr auto kLeaseMin = std::chrono::seconds(6);
 
 delivery::GroupOptions group_options(const PushOptions& options) {
     delivery::GroupOptions group;
@@ -23,36 +21,6 @@ delivery::GroupOptions group_options(const PushOptions& options) {
     group.max_consumers = options.max_consumers;
     group.ack_required = options.ack_required;
     return group;
-}
-
-void check_queue_name(std::string_view name) {
-    const auto fail = [&](const std::string& why) {
-        throw Error(ErrorCode::invalid_argument,
-                    "queue name \"" + std::string(name.substr(0, 64)) + "\": " + why);
-    };
-    if (name.empty()) fail("it is empty");
-    if (name.size() > base::limits::kStreamNameBytesMax) fail("longer than 255 bytes");
-    for (const char c : name) {
-        if (c <= ' ' || c > '~') fail("only printable ASCII characters without space are possible");
-    }
-}
-
-void check_push_options(const PushOptions& options, bool has_spool) {
-    const auto require = [](bool holds, const std::string& what) {
-        if (!holds) throw Error(ErrorCode::invalid_argument, what);
-    };
-    require(options.lease >= kLeaseMin,
-            "PushOptions::lease: at least 6 s, or a slow link costs leases");
-    require(options.retry_wait_min.count() >= 0,
-            "PushOptions::retry_wait_min: must not be negative");
-    require(options.retry_wait_max >= options.retry_wait_min,
-            "PushOptions::retry_wait_max: below retry_wait_min");
-    require(options.memory_bytes_max >= 1024,
-            "PushOptions::memory_bytes_max: at least 1,024 bytes");
-    if (options.durability.value_or(Durability::memory) != Durability::memory && !has_spool) {
-        throw Error(ErrorCode::unsupported,
-                    "durability os and disk need a spool: set PeerOptions::spool");
-    }
 }
 
 bool same_options(const PushOptions& a, const PushOptions& b) {
@@ -249,21 +217,23 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
         config.epoch = spool_->epoch();
         config.chunk_bytes = base::limits::kChunkBytes;
     }
-    return pushes_.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_))
+    auto& streams = kind == spool::StreamKind::topic ? publishers_ : pushes_;
+    return streams.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_))
         .first->second;
+}
+
+std::shared_ptr<OutStream> Runtime::dead_letters_of(std::string_view name, Durability durability) {
+    const std::string dead_name = std::string(name) + std::string(kDeadSuffix);
+    if (const auto it = pushes_.find(dead_name); it != pushes_.end()) return it->second;
+    const Durability level = durability == Durability::memory ? durability : Durability::disk;
+    auto dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
+    engine_->add_producer(dead, dead_letter_options(), nullptr);
+    return dead;
 }
 
 std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability durability,
                                                const PushOptions& options) {
-    const std::string dead_name = std::string(name) + std::string(kDeadSuffix);
-    std::shared_ptr<OutStream> dead;
-    if (const auto it = pushes_.find(dead_name); it != pushes_.end()) {
-        dead = it->second;
-    } else {
-        const Durability level = durability == Durability::memory ? durability : Durability::disk;
-        dead = make_stream(dead_name, spool::StreamKind::dead, level, {});
-        engine_->add_producer(dead, dead_letter_options(), nullptr);
-    }
+    const std::shared_ptr<OutStream> dead = dead_letters_of(name, durability);
     std::shared_ptr<OutStream> stream = make_stream(name, spool::StreamKind::queue, durability,
                                                     options);
     engine_->add_producer(stream, group_options(options), dead);
@@ -272,7 +242,7 @@ std::shared_ptr<OutStream> Runtime::make_queue(std::string_view name, Durability
 
 std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const PushOptions& options) {
     check_process();
-    check_queue_name(queue);
+    check_name("queue name", queue);
     if (holds_dead_letters(queue)) {
         throw Error(ErrorCode::invalid_argument,
                     "queue name \"" + std::string(queue) +
@@ -312,19 +282,8 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
 
 std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullOptions& options) {
     check_process();
-    check_queue_name(queue);
-    if (options.prefetch == 0 || options.prefetch > base::limits::kPrefetchMax) {
-        throw Error(ErrorCode::invalid_argument, "PullOptions::prefetch of " +
-                                                     std::to_string(options.prefetch) +
-                                                     ": 1 to 1,000,000 are possible");
-    }
-    const auto require = [](bool holds, const char* what) {
-        if (!holds) throw Error(ErrorCode::invalid_argument, what);
-    };
-    require(options.concurrency >= 1 && options.concurrency <= base::limits::kConcurrencyMax,
-            "PullOptions::concurrency: 1 to 1,024 are possible");
-    require(options.prefetch_bytes >= 1, "PullOptions::prefetch_bytes: at least 1");
-    require(options.max_processing.count() > 0, "PullOptions::max_processing: must be positive");
+    check_name("queue name", queue);
+    const delivery::InboxOptions inbox = inbox_options(options);
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
     if (pulls_.contains(queue)) {
@@ -332,13 +291,6 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
                     "queue \"" + std::string(queue) +
                         "\" is pulled by this peer already: share that Pull between threads");
     }
-    delivery::InboxOptions inbox;
-    inbox.prefetch = options.prefetch;
-    inbox.prefetch_bytes = options.prefetch_bytes;
-    inbox.concurrency = options.concurrency;
-    inbox.max_processing = options.max_processing;
-    // Each producer chooses its lease and does not tell: renewed for the shortest, none runs out.
-    inbox.lease_duration = kLeaseMin;
     auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer,
                                              *this, clock_);
     pulls_.emplace(queue, stream);

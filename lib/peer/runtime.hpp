@@ -35,6 +35,9 @@
 
 namespace peermq::detail {
 
+/// "memory", "os" or "disk".
+[[nodiscard]] std::string_view to_string(Durability durability);
+
 class Runtime final : public StreamHost, public InStreamHost, public CommitListener {
 public:
     explicit Runtime(PeerOptions options);
@@ -49,6 +52,14 @@ public:
                                                        const PushOptions& options);
     [[nodiscard]] std::shared_ptr<InStream> open_pull(std::string_view queue,
                                                       const PullOptions& options);
+    [[nodiscard]] std::shared_ptr<OutStream> open_publisher(std::string_view name,
+                                                            const PublisherOptions& options);
+    [[nodiscard]] std::shared_ptr<InStream> open_subscriber(std::string_view pattern,
+                                                            const SubscriberOptions& options);
+    /// Changes what a subscription takes; the version that its publishers will confirm.
+    std::uint32_t change_subscription(
+        InStream& stream, const std::function<void(std::vector<std::string>& patterns)>& change);
+    [[nodiscard]] std::vector<std::string> patterns(const InStream& stream);
     void close_pull(const std::shared_ptr<InStream>& stream);
     /// See Peer::close(). Later calls return what the first one did.
     bool close(base::Duration timeout);
@@ -59,6 +70,8 @@ public:
     void pause(const OutStream& stream, bool paused);
     [[nodiscard]] PushStats push_stats(OutStream& stream);
     [[nodiscard]] PullStats pull_stats(InStream& stream);
+    [[nodiscard]] PublisherStats publisher_stats(OutStream& stream);
+    [[nodiscard]] SubscriberStats subscriber_stats(InStream& stream);
     [[nodiscard]] PeerStats stats();
     [[nodiscard]] base::PeerId id() const noexcept { return peer_; }
     [[nodiscard]] base::Clock& clock() noexcept { return clock_; }
@@ -95,6 +108,9 @@ private:
     void stop_threads();
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
                                            Durability durability, const PushOptions& options);
+    std::shared_ptr<OutStream> dead_letters_of(std::string_view name, Durability durability);
+    /// Every stream that this peer sends on.
+    [[nodiscard]] std::vector<std::shared_ptr<OutStream>> out_streams();
     std::shared_ptr<OutStream> make_queue(std::string_view name, Durability durability,
                                           const PushOptions& options);
 
@@ -158,6 +174,9 @@ private:
     std::map<std::string, PushOptions, std::less<>>
         push_options_;  ///< of those that were asked for
     std::map<std::string, std::shared_ptr<InStream>, std::less<>> pulls_;
+    std::map<std::string, std::shared_ptr<OutStream>, std::less<>> publishers_;
+    std::map<std::string, PublisherOptions, std::less<>> publisher_options_;  ///< as asked for
+    std::vector<std::weak_ptr<InStream>> subscribers_;
     bool closed_ = false;
     bool close_result_ = true;
     std::atomic<std::uint64_t> damage_{0};

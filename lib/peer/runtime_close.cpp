@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kDrainCheckInterval = 2ms;
 
+}  // namespace
+
 std::string_view to_string(Durability durability) {
     switch (durability) {
         case Durability::memory: return "memory";
@@ -20,8 +22,6 @@ std::string_view to_string(Durability durability) {
     return "unknown";
 }
 
-}  // namespace
-
 bool Runtime::close(base::Duration timeout) {
     const std::lock_guard closing(closing_);
     std::vector<std::shared_ptr<OutStream>> pushes;
@@ -29,7 +29,7 @@ bool Runtime::close(base::Duration timeout) {
         const std::lock_guard lock(streams_mutex_);
         if (closed_) return close_result_;
         closed_ = true;
-        for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
+        pushes = out_streams();
     }
     // Also those whose Pull is gone but whose messages are still in somebody's hands.
     const std::vector<std::shared_ptr<InStream>> pulls = with_engine(
@@ -49,9 +49,12 @@ bool Runtime::close(base::Duration timeout) {
     // What lies only in memory has no second chance; what is stored is safe already.
     bool clean = wait_until([&] {
         return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
-            return stream->stored() || stream->config().kind == spool::StreamKind::dead ||
-                   with_engine(
-                       [&](Engine& engine) { return engine.group(*stream).stats().depth == 0; });
+            if (stream->stored() || stream->config().kind == spool::StreamKind::dead) return true;
+            return with_engine([&](Engine& engine) {
+                return stream->config().kind == spool::StreamKind::topic
+                           ? engine.published(*stream)
+                           : engine.group(*stream).stats().depth == 0;
+            });
         });
     });
     with_engine([](Engine& engine) { engine.begin_close(); });
@@ -146,18 +149,34 @@ PullStats Runtime::pull_stats(InStream& stream) {
     return stats;
 }
 
+std::vector<std::shared_ptr<OutStream>> Runtime::out_streams() {
+    std::vector<std::shared_ptr<OutStream>> all;
+    for (const auto& [name, stream] : pushes_) all.push_back(stream);
+    for (const auto& [name, stream] : publishers_) all.push_back(stream);
+    return all;
+}
+
 PeerStats Runtime::stats() {
     PeerStats stats;
     stats.peer = peer_.hex();
     std::vector<std::shared_ptr<OutStream>> pushes;
+    std::vector<std::shared_ptr<OutStream>> publishers;
     std::vector<std::shared_ptr<InStream>> pulls;
+    std::vector<std::shared_ptr<InStream>> subscribers;
     {
         const std::lock_guard lock(streams_mutex_);
         for (const auto& [name, stream] : pushes_) pushes.push_back(stream);
         for (const auto& [name, stream] : pulls_) pulls.push_back(stream);
+        for (const auto& [name, stream] : publishers_) publishers.push_back(stream);
+        for (const auto& weak : subscribers_) {
+            if (auto stream = weak.lock(); stream && !stream->stopped())
+                subscribers.push_back(std::move(stream));
+        }
     }
     for (const auto& stream : pushes) stats.pushes.push_back(push_stats(*stream));
     for (const auto& stream : pulls) stats.pulls.push_back(pull_stats(*stream));
+    for (const auto& stream : publishers) stats.publishers.push_back(publisher_stats(*stream));
+    for (const auto& stream : subscribers) stats.subscribers.push_back(subscriber_stats(*stream));
     with_engine([&](Engine& engine) {
         stats.links = engine.link_stats();
         stats.rejected_links = engine.rejected_links();

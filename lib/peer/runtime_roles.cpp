@@ -268,6 +268,8 @@ void Runtime::unreserve(const OutStream& stream, std::uint64_t bytes) {
 }
 
 bool Runtime::make_room(OutStream& stream, std::uint64_t bytes) {
+    if (stream.config().kind == spool::StreamKind::topic && !stream.stored())
+        return with_engine([&](Engine& engine) { return engine.relieve(stream); });
     if (stream.overflow() != Overflow::drop_oldest) return false;
     const std::uint64_t dropped = with_engine(
         [&](Engine& engine) { return engine.drop_oldest(stream, bytes); });
@@ -315,8 +317,8 @@ void Runtime::commit_failed(ErrorCode code, const std::string& text) {
     std::vector<std::shared_ptr<OutStream>> stored;
     {
         const std::lock_guard lock(streams_mutex_);
-        for (const auto& [name, stream] : pushes_) {
-            if (stream->stored()) stored.push_back(stream);
+        for (auto& stream : out_streams()) {
+            if (stream->stored()) stored.push_back(std::move(stream));
         }
     }
     for (const auto& stream : stored) stream->fail(code, text);
@@ -326,7 +328,7 @@ void Runtime::space_changed(bool full, const std::string& text) {
     events_.emit({EventKind::quota, "", "", 1, text});
     if (full) return;
     const std::lock_guard lock(streams_mutex_);
-    for (const auto& [name, stream] : pushes_) stream->wake_blocked();
+    for (const auto& stream : out_streams()) stream->wake_blocked();
 }
 
 }  // namespace peermq::detail

@@ -175,6 +175,7 @@ void read(Reader& reader, Renew& renew) {
 }
 
 void read(Reader& reader, Gap& gap) {
+    gap.consumer = reader.number<std::uint64_t>();
     gap.missed = reader.number<std::uint64_t>();
     gap.before = reader.number<base::Seq>();
     gap.reason = reader.enumerator(GapReason::gone);

@@ -281,6 +281,7 @@ FrameType write(Writer& writer, const Recall& recall) {
 }
 
 FrameType write(Writer& writer, const Gap& gap) {
+    writer.number(gap.consumer);
     writer.number(gap.missed);
     writer.number(gap.before);
     writer.number(gap.reason);

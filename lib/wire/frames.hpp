@@ -346,8 +346,9 @@ struct Subscribed {
 };
 
 enum class GapReason : std::uint8_t { slow = 1, lag = 2, expired = 3, damage = 4, gone = 5 };
-/// `missed` counts since the OFFER that made this consumer known, over all links of its session.
+/// `missed` counts since the producer made this `consumer`: another one begins anew.
 struct Gap {
+    std::uint64_t consumer = 0;
     std::uint64_t missed = 0;
     base::Seq before = 0;  ///< the latest of them came before this one
     GapReason reason{};

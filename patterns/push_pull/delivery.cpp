@@ -51,6 +51,7 @@ Delivery& Delivery::operator=(Delivery&& other) noexcept {
     drop();
     body_ = other.body_;
     key_ = other.key_;
+    topic_ = other.topic_;
     headers_ = other.headers_;
     stream_ = std::move(other.stream_);
     payload_ = std::move(other.payload_);
@@ -117,9 +118,10 @@ const std::string& Delivery::queue() const noexcept { return stream_->queue(); }
 
 Settlement Delivery::settle(SettleKind kind, std::optional<std::chrono::nanoseconds> delay,
                             std::string_view reason) {
+    if (stream_ && stream_->live()) return {};
     if (settled_) {
         throw Error(ErrorCode::invalid_state, stream_
-                                                  ? "message " + id() + " of queue \"" + queue() +
+                                                  ? "message " + id() + " of \"" + queue() +
                                                         "\" is settled already: settle once"
                                                   : std::string("this Delivery was moved from"));
     }

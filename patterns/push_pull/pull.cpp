@@ -94,6 +94,7 @@ bool Pull::fill(Delivery& delivery, std::chrono::nanoseconds timeout) {
     const record::Record record = record::parts(batch.record(item.payload_index));
     delivery.body_ = record.body;
     delivery.key_ = record.key;
+    delivery.topic_ = record.topic;
     delivery.headers_ = record.headers;
     if (delivery.stream_ != impl_->stream) delivery.stream_ = impl_->stream;
     delivery.payload_ = std::move(item.payload);
@@ -103,7 +104,7 @@ bool Pull::fill(Delivery& delivery, std::chrono::nanoseconds timeout) {
     delivery.epoch_ = record.epoch;
     delivery.attempt_ = item.attempt;
     delivery.redelivered_ = item.redelivered;
-    delivery.settled_ = false;
+    delivery.settled_ = stream.live();
     return true;
 }
 

@@ -90,7 +90,7 @@ std::map<std::string, Body> bodies() {
     all["confirm"] = Confirm{2, {RefusedRun{{5, 6}, RefuseReason::newer_lease}}};
     all["renew"] = Renew{{{5, 9}, {11, 11}}};
     all["recall"] = Recall{17};
-    all["gap"] = Gap{1200, 5000, GapReason::slow};
+    all["gap"] = Gap{44, 1200, 5000, GapReason::slow};
     all["subscribe"] = subscribe();
     all["subscribed"] = Subscribed{7, 3, 2, "name taken"};
     all["reply"] = Reply{epoch, 7, 0x0807060504030201, 2, kLastPart, 5, 0, part};

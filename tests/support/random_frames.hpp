@@ -74,7 +74,7 @@ public:
             case 19: return confirm();
             case 20: return Renew{list<base::Run>([&] { return run(); })};
             case 21: return Recall{small()};
-            case 22: return Gap{number(), number(), GapReason(1 + below(5))};
+            case 22: return Gap{number(), number(), number(), GapReason(1 + below(5))};
             case 23: return subscribe();
             case 24: return Subscribed{small(), small(), small(), text(1024)};
             case 25: return reply();

@@ -1,0 +1,318 @@
+/// Topics, at the publisher: records come in, filters look at them, slow subscriptions meet their
+/// policy, what everybody has had is forgotten.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "peer/engine_hand_out.hpp"
+
+namespace peermq::detail {
+namespace {
+
+/// Records that a filter looks at before others have their turn.
+constexpr std::uint64_t kLookMax = 8192;
+/// With fewer messages behind the oldest that is held, nobody looks for settled ones among them.
+constexpr std::uint64_t kSparseMin = 1024;
+constexpr auto kSparseInterval = std::chrono::milliseconds(10);
+
+}  // namespace
+
+void Engine::add_topic(const std::shared_ptr<OutStream>& stream,
+                       const std::shared_ptr<OutStream>& dead_letters) {
+    PEERMQ_ASSERT(find_topic(*stream) == nullptr);
+    auto added = std::make_unique<Topic>();
+    added->stream = stream;
+    added->dead_letters = dead_letters;
+    Topic& topic = *added;
+    topics_.emplace(stream->config().name, std::move(added));
+    note_progress(topic);
+    for (const auto& [channel, link] : links_) {
+        if (!link->up()) continue;
+        for (const auto& [handle, wanted] : link->subscribes) {
+            subscribe(*link, topic, wanted);
+            confirm_subscription(*link, wanted);
+        }
+    }
+}
+
+Topic* Engine::find_topic(const OutStream& stream) const {
+    if (stream.config().kind != spool::StreamKind::topic) return nullptr;
+    const auto it = topics_.find(stream.config().name);
+    return it == topics_.end() ? nullptr : it->second.get();
+}
+
+void Engine::advance(Topic& topic) {
+    for (Producer* producer : topic.groups) {
+        (void)take_in(*producer);
+        wake(*producer);
+    }
+    // While nobody subscribes, nobody else asks to be told of the next record; see took_all().
+    if (topic.groups.empty() && !topic.stream->stored()) topic.stream->listed.store(false);
+    note_progress(topic);
+}
+
+bool Engine::take_in(Producer& producer) {
+    const base::Seq end = producer.stream->handable_end();
+    if (!producer.subscription) {
+        if (!producer.stream->stored()) producer.group.append(end);
+        return false;
+    }
+    Subscription& subscription = *producer.subscription;
+    const base::Seq before = subscription.scanned;
+    if (before < end) look_through(producer, end);
+    if (subscription.live()) limit_backlog(producer);
+    return subscription.scanned > before && subscription.scanned < end;
+}
+
+/// The filter looks at records up to `end`, or as many as one turn allows; the group gets those
+/// that it takes.
+void Engine::look_through(Producer& producer, base::Seq end) {
+    Subscription& subscription = *producer.subscription;
+    const base::RunSet& finished = subscription.topic->finished;
+    const bool bounded = subscription.live() && subscription.wanted.slow == wire::Slow::drop_newest;
+    const std::uint64_t buffer = subscription.wanted.buffer;
+    const std::uint64_t fresh = producer.group.fresh();
+    if (!subscription.live() && fresh >= base::limits::kFilterAheadMax) return;
+    std::uint64_t room = bounded ? buffer - std::min(buffer, fresh) : UINT64_MAX;
+    std::uint64_t looks = kLookMax;
+    std::uint64_t dropped = 0;
+    std::vector<base::Run> unwanted;
+    const auto leave_out = [&](base::Run run) {
+        if (!unwanted.empty() && unwanted.back().last + 1 == run.first) {
+            unwanted.back().last = run.last;
+        } else {
+            unwanted.push_back(run);
+        }
+    };
+    HandOut source(*this, producer);
+    base::Seq at = subscription.scanned + 1;
+    while (at <= end && looks > 0) {
+        base::Run run{at, end};
+        if (const auto gone = finished.next_from(at)) {
+            if (gone->first == at) {
+                leave_out({at, std::min(gone->last, end)});
+                at = std::min(gone->last, end) + 1;
+                continue;
+            }
+            run.last = std::min(end, gone->first - 1);
+        }
+        if (subscription.draining) {
+            leave_out(run);
+            at = run.last + 1;
+            continue;
+        }
+        if (subscription.filter.takes_all()) {
+            const std::uint64_t taken = std::min(room, run.count());
+            if (bounded) room -= taken;
+            at = run.first + taken;
+            if (at <= run.last) {
+                dropped += run.last - at + 1;
+                leave_out({at, run.last});
+                at = run.last + 1;
+            }
+            continue;
+        }
+        const OutStream::Cached found = source.find(at);
+        if (!found.chunk) {
+            if (source.lost().empty()) break;  // cannot be read now: again at the next turn
+            const base::Run lost = source.lost().back();
+            run = {at, std::clamp(lost.last, at, end)};
+            leave_out(run);
+            count_missed(producer, run.count(), wire::GapReason::damage, run.last + 1);
+            at = run.last + 1;
+            continue;
+        }
+        run.last = std::min(run.last, found.run.last);
+        for (; at <= run.last && looks > 0; ++at, --looks) {
+            const record::Record record = record::parts(found.chunk->bytes({at, at}));
+            if (!subscription.filter.takes(record.topic, record.headers)) {
+                leave_out({at, at});
+            } else if (room == 0) {
+                leave_out({at, at});
+                ++dropped;
+            } else if (bounded) {
+                --room;
+            }
+        }
+    }
+    subscription.scanned = at - 1;
+    producer.group.append(subscription.scanned);
+    for (const base::Run run : unwanted) producer.group.skip(run);
+    if (!unwanted.empty()) note_progress(*subscription.topic);
+    if (dropped > 0) count_missed(producer, dropped, wire::GapReason::slow, at);
+}
+
+void Engine::limit_backlog(Producer& producer) {
+    Subscription& subscription = *producer.subscription;
+    const std::uint64_t waiting = producer.group.fresh();
+    const std::uint64_t buffer = subscription.wanted.buffer;
+    switch (subscription.wanted.slow) {
+        case wire::Slow::drop_newest: return;  // met when the filter looked
+        case wire::Slow::block: return hold(subscription, waiting >= buffer);
+        case wire::Slow::drop_oldest: {
+            if (waiting <= buffer) return;
+            const std::uint64_t dropped = producer.group.drop_oldest(waiting - buffer);
+            count_missed(producer, dropped, wire::GapReason::slow, subscription.scanned + 1);
+            note_progress(*subscription.topic);
+            return;
+        }
+        case wire::Slow::disconnect: break;
+    }
+    if (waiting > buffer && !subscription.draining) {
+        subscription.draining = true;
+        const std::uint64_t dropped = producer.group.drop_oldest(UINT64_MAX);
+        count_missed(producer, dropped, wire::GapReason::slow, subscription.scanned + 1);
+        count_subscribers(*subscription.topic);
+    }
+    if (!subscription.draining || producer.ending || producer.group.stats().depth > 0) return;
+    producer.ending = true;
+    ending_.push_back(&producer);
+}
+
+void Engine::hold(Subscription& subscription, bool held) {
+    if (subscription.holding == held) return;
+    subscription.holding = held;
+    Topic& topic = *subscription.topic;
+    topic.holding += held ? 1 : std::size_t{0} - 1;
+    topic.stream->hold(topic.holding > 0);
+}
+
+void Engine::count_missed(Producer& producer, std::uint64_t messages, wire::GapReason reason,
+                          base::Seq before) {
+    if (messages == 0) return;
+    Subscription& subscription = *producer.subscription;
+    subscription.missed += messages;
+    subscription.missed_before = before;
+    subscription.missed_reason = reason;
+}
+
+/// Tells all members what the subscription has missed since they came and were not told yet.
+void Engine::tell_missed(Producer& producer) {
+    const Subscription& subscription = *producer.subscription;
+    for (auto& [consumer, binding] : producer.consumers) {
+        const std::uint64_t missed = subscription.missed - binding.missed_base;
+        if (missed == binding.missed_told || binding.handle == 0) continue;
+        LinkState* link = binding.session->link;
+        if (link == nullptr || link->closed) continue;
+        binding.missed_told = missed;
+        send(*link, binding.handle,
+             wire::Gap{consumer, missed, subscription.missed_before, subscription.missed_reason});
+    }
+}
+
+void Engine::note_progress(Topic& topic) {
+    if (std::exchange(topic.dirty, true)) return;
+    dirty_topics_.push_back(&topic);
+}
+
+void Engine::finish_topics() {
+    for (Topic* topic : std::exchange(dirty_topics_, {})) {
+        topic->dirty = false;
+        finish(*topic);
+    }
+}
+
+/// Forgets what every subscription has settled.
+void Engine::finish(Topic& topic) {
+    OutStream& stream = *topic.stream;
+    base::Seq settled = stream.handable_end();
+    for (const Producer* producer : topic.groups)
+        settled = std::min(settled, producer->group.settled_floor());
+    if (settled > topic.settled) {
+        stream.settled_by_all({topic.settled + 1, settled});
+        topic.settled = settled;
+        if (stream.stored()) stream.set_cursor(settled);
+        forget(topic, topic.finished.gaps({1, settled}));
+    }
+    // Somebody holds an old message: what all have settled behind it need not stay with it.
+    if (now_ < topic.sparse_after) return;
+    const bool many = stream.handable_end() - topic.settled >= kSparseMin;
+    const bool tight = !stream.stored() &&
+                       stream.memory_bytes() > stream.config().memory_bytes_max / 4;
+    if (!many && !tight) return;
+    topic.sparse_after = base::after(now_, kSparseInterval);
+    forget_sparse(topic);
+}
+
+/// What every group has settled above the floor of the slowest.
+void Engine::forget_sparse(Topic& topic) {
+    std::vector<base::Run> common = topic.finished.gaps(
+        {topic.settled + 1, topic.stream->handable_end()});
+    for (const Producer* producer : topic.groups) {
+        const base::Seq floor = producer->group.settled_floor();
+        std::vector<base::Run> kept;
+        for (const base::Run run : common) {
+            if (run.first <= floor) kept.push_back({run.first, std::min(run.last, floor)});
+            const base::Run above{std::max(run.first, floor + 1), run.last};
+            if (above.empty()) continue;
+            const auto parts = producer->group.settled_above_floor().intersection(above);
+            kept.insert(kept.end(), parts.begin(), parts.end());
+        }
+        common = std::move(kept);
+    }
+    forget(topic, common);
+}
+
+/// Nobody can ask for these any more.
+void Engine::forget(Topic& topic, const std::vector<base::Run>& runs) {
+    OutStream& stream = *topic.stream;
+    std::vector<spool::StateChange> changes;
+    for (const base::Run run : runs) {
+        stream.forget(run);
+        topic.finished.add(run);
+        if (commits_ == nullptr || !stream.stored()) continue;
+        spool::StateChange change;
+        change.kind = spool::StateChange::Kind::settled;
+        change.stream = stream.config().index;
+        change.run = run;
+        changes.push_back(std::move(change));
+    }
+    if (!changes.empty()) (void)commits_->add_changes(std::move(changes), {}, false);
+}
+
+bool Engine::relieve(const OutStream& stream) {
+    Topic& topic = *find_topic(stream);
+    const base::Seq before = topic.finished.size();
+    advance(topic);
+    Producer* last = nullptr;
+    for (Producer* producer : topic.groups) {
+        const Subscription& subscription = *producer->subscription;
+        if (!subscription.live() || subscription.wanted.slow == wire::Slow::block) continue;
+        if (producer->group.fresh() == 0) continue;
+        if (last == nullptr || producer->group.settled_floor() < last->group.settled_floor())
+            last = producer;
+    }
+    if (last != nullptr) {
+        // Half of what waits, so that this is not needed for every message.
+        const std::uint64_t dropped = last->group.drop_oldest(last->group.fresh() / 2 + 1);
+        count_missed(*last, dropped, wire::GapReason::slow, last->subscription->scanned + 1);
+    }
+    finish(topic);
+    forget_sparse(topic);
+    return topic.finished.size() > before;
+}
+
+void Engine::count_subscribers(Topic& topic) {
+    const auto connected = [](const Producer* producer) {
+        return !producer->ending && !producer->subscription->draining &&
+               std::any_of(producer->consumers.begin(), producer->consumers.end(),
+                           [](const auto& entry) { return entry.second.handle != 0; });
+    };
+    const auto count = std::count_if(topic.groups.begin(), topic.groups.end(), connected);
+    topic.stream->set_subscribers(static_cast<std::size_t>(count));
+}
+
+bool Engine::published(const OutStream& stream) {
+    const Topic* topic = find_topic(stream);
+    const base::Seq end = topic->stream->accepted_end();
+    return std::all_of(topic->groups.begin(), topic->groups.end(), [&](const Producer* producer) {
+        const bool connected = std::any_of(
+            producer->consumers.begin(), producer->consumers.end(),
+            [](const auto& entry) { return entry.second.handle != 0; });
+        return !connected ||
+               (producer->subscription->scanned >= end && producer->group.settled_floor() >= end);
+    });
+}
+
+}  // namespace peermq::detail

@@ -1,0 +1,113 @@
+/// Publishers and subscribers of a peer.
+
+#include <algorithm>
+
+#include "peer/check_options.hpp"
+#include "peer/runtime.hpp"
+
+namespace peermq::detail {
+namespace {
+
+bool same_options(const PublisherOptions& a, const PublisherOptions& b) {
+    return a.durability == b.durability && a.overflow == b.overflow &&
+           a.memory_bytes_max == b.memory_bytes_max;
+}
+
+}  // namespace
+
+std::shared_ptr<OutStream> Runtime::open_publisher(std::string_view name,
+                                                   const PublisherOptions& options) {
+    check_process();
+    check_publisher(name, options);
+    const PushOptions push = push_options(options);
+    check_push_options(push, spool_ != nullptr);
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
+    const auto opened = publisher_options_.find(name);
+    if (opened != publisher_options_.end()) {
+        if (same_options(opened->second, options)) return publishers_.find(name)->second;
+        throw Error(ErrorCode::invalid_state, "publisher \"" + std::string(name) +
+                                                  "\" is open in this peer with other options");
+    }
+    const Durability durability = options.durability.value_or(spool_ ? Durability::disk
+                                                                     : Durability::memory);
+    auto stream = with_engine([&](Engine& engine) {
+        const auto dead = dead_letters_of(name, durability);
+        auto made = make_stream(name, spool::StreamKind::topic, durability, push);
+        engine.add_topic(made, dead);
+        return made;
+    });
+    publisher_options_.emplace(name, options);
+    nudge();
+    return stream;
+}
+
+std::shared_ptr<InStream> Runtime::open_subscriber(std::string_view pattern,
+                                                   const SubscriberOptions& options) {
+    check_process();
+    wire::Subscribe wanted = subscription_of(pattern, options);
+    const delivery::InboxOptions inbox = inbox_options(options);
+    const std::lock_guard lock(streams_mutex_);
+    if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
+    const std::string label = options.name.empty() ? std::string(pattern) : options.name;
+    auto stream = std::make_shared<InStream>(label, inbox, false, *this, clock_);
+    stream->become_subscription(options.name.empty());
+    std::erase_if(subscribers_, [](const auto& weak) { return weak.expired(); });
+    subscribers_.push_back(stream);
+    with_engine([&](Engine& engine) { engine.add_subscriber(stream, std::move(wanted)); });
+    nudge();
+    return stream;
+}
+
+std::uint32_t Runtime::change_subscription(
+    InStream& stream, const std::function<void(std::vector<std::string>& patterns)>& change) {
+    require_open();
+    const std::uint32_t version = with_engine([&](Engine& engine) {
+        wire::Subscribe wanted = engine.subscription(stream);
+        change(wanted.patterns);
+        for (const std::string& pattern : wanted.patterns) check_pattern(pattern);
+        check_filter(wanted);
+        return engine.change_subscription(stream, std::move(wanted));
+    });
+    nudge();
+    return version;
+}
+
+std::vector<std::string> Runtime::patterns(const InStream& stream) {
+    check_process();
+    return with_engine([&](Engine& engine) { return engine.subscription(stream).patterns; });
+}
+
+PublisherStats Runtime::publisher_stats(OutStream& stream) {
+    check_process();
+    PublisherStats stats;
+    stats.name = stream.config().name;
+    stats.durability = to_string(stream.durability());
+    stats.published = stream.posted();
+    stats.bytes = spool_ && stream.stored()
+                      ? spool_->stream_bytes(stream.config().index) + stream.unwritten_bytes()
+                      : stream.memory_bytes();
+    stats.subscribers = stream.subscribers();
+    return stats;
+}
+
+SubscriberStats Runtime::subscriber_stats(InStream& stream) {
+    check_process();
+    const delivery::InboxStats inbox = stream.stats();
+    const SubscriptionState state = stream.subscription();
+    SubscriberStats stats;
+    stats.name = stream.queue();
+    stats.ready = inbox.ready;
+    stats.started = inbox.started;
+    stats.unconfirmed = inbox.unconfirmed;
+    stats.received = inbox.received;
+    stats.redelivered = inbox.redelivered;
+    stats.duplicates = inbox.duplicates;
+    stats.missed = stream.missed();
+    stats.publishers = state.publishers;
+    stats.peers = state.peers;
+    stats.refusals = state.refusals;
+    return stats;
+}
+
+}  // namespace peermq::detail

@@ -1,0 +1,61 @@
+#pragma once
+
+/// What the engine keeps of a publisher's topic and of each subscription to it. Private to
+/// engine*.cpp.
+///
+/// A subscription is one Producer, so one Group, over the stream that all of them share; records
+/// are encoded once and go from the same bytes to everybody. Its filter looks at records as they
+/// come and has the group skip what is not wanted, so that a group's fresh messages are exactly
+/// those that wait for its subscribers.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/run_set.hpp"
+#include "peer/engine.hpp"
+#include "peer/topic_filter.hpp"
+#include "wire/frames.hpp"
+
+namespace peermq::detail {
+
+/// Groups from here on belong to live subscriptions, and are never stored.
+inline constexpr spool::GroupIndex kLiveGroups = 0x8000'0000;
+
+struct Topic {
+    std::shared_ptr<OutStream> stream;
+    std::shared_ptr<OutStream> dead_letters;
+    std::vector<Producer*> groups;  ///< in order of appearance
+    std::map<std::string, Producer*, std::less<>> durable;
+    base::RunSet finished;      ///< forgotten: no new subscription can have them
+    base::Seq settled = 0;      ///< all up to here is settled by every subscription
+    base::Time sparse_after{};  ///< settled holes are looked for again
+    spool::GroupIndex next_durable = 1;
+    spool::GroupIndex next_live = kLiveGroups;
+    std::size_t holding = 0;  ///< subscriptions that hold the publisher
+    bool dirty = false;       ///< something may be finished
+};
+
+/// Where a new subscription begins.
+struct Beginning {
+    base::Seq first = 1;
+    bool exact = false;  ///< what is forgotten from there on is missed
+};
+
+struct Subscription {
+    Topic* topic = nullptr;
+    wire::Subscribe wanted;
+    TopicFilter filter;
+    base::Seq scanned = 0;     ///< the filter has looked at all up to here
+    base::Seq scan_first = 0;  ///< nothing is handed out before it has come this far
+    bool holding = false;      ///< the publisher waits for it
+    bool draining = false;     ///< too slow: ends once what is under way has been received
+    std::uint64_t missed = 0;
+    base::Seq missed_before = 0;  ///< the latest of them came before this seq
+    wire::GapReason missed_reason = wire::GapReason::slow;
+
+    [[nodiscard]] bool live() const noexcept { return wanted.name.empty(); }
+};
+
+}  // namespace peermq::detail
