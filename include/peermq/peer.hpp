@@ -30,7 +30,7 @@ public:
     explicit Peer(PeerOptions options = {});
     Peer(Peer&&) noexcept;
     Peer& operator=(Peer&&) noexcept;
-    /// Like close() with PeerOptions::close_timeout. Never hangs.
+    /// Like close() with PeerOptions::close_timeout. Never hangs, also when the disk does.
     ~Peer();
 
     /// Listens on "tcp://HOST:PORT", "ipc://PATH" or "inproc://NAME"; port "*" or 0 picks a free
@@ -72,6 +72,12 @@ public:
     /// second chance, lets handlers finish, sends what is settled, says BYE, closes the spool. True
     /// when all of that was done within `deadline`; what was durable stays so in any case. With 0
     /// or less it waits for no consumer and no handler. Later calls return what the first one did.
+    ///
+    /// The last write and the farewell to other peers are tried for up to 2 s beyond `deadline`.
+    /// When the disk of the spool does not answer even then, it returns false: the thread that
+    /// waits for the disk, and calls of other threads that do, end when it answers, the spool is
+    /// closed after them, and until then the directory stays locked. No event callback begins once
+    /// it has returned; one that has not ended by then is left alone.
     ///
     /// A handler that calls it waits for itself: it gets false after the whole `deadline`, and its
     /// ack throws Error closed, which ends run(); call Pull::stop() there instead. An event

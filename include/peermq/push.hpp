@@ -61,7 +61,7 @@ public:
     Receipt send_many(std::span<const Message> messages);
 
     /// Waits until every message accepted so far has come that far; false when `timeout` passes
-    /// first. Throws the first failure that no receipt was asked about.
+    /// first; see Receipt::wait(). Throws the first failure that no receipt was asked about.
     [[nodiscard]] bool flush(Until until = Until::durable,
                              std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365));
 

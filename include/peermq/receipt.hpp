@@ -27,7 +27,8 @@ public:
     Receipt& operator=(Receipt&&) noexcept;
     ~Receipt();
 
-    /// Waits until the message has come that far; false when `timeout` passes first.
+    /// Waits until the message has come that far; false when `timeout` passes first, or later where
+    /// this thread is the one that stores for all and the disk holds it.
     /// Throws Error: io_error (it could not be stored), closed, invalid_state (empty Receipt). A
     /// full disk is no failure: it is stored when there is room again.
     [[nodiscard]] bool wait(Until until = Until::durable,

@@ -59,9 +59,10 @@ bool CommitQueue::try_commit() {
     return true;
 }
 
-void CommitQueue::commit() {
+bool CommitQueue::commit() {
     const std::lock_guard role(role_);
     commit_round();
+    return !ended_;
 }
 
 void CommitQueue::run() {
@@ -76,6 +77,7 @@ void CommitQueue::run() {
             {
                 const std::lock_guard role(role_);
                 stored = commit_round();
+                ended_ = last;
             }
             lock.lock();
             if (last) return;
@@ -168,7 +170,7 @@ void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::si
 }
 
 std::size_t CommitQueue::commit_round() {
-    if (failed_) return 0;
+    if (failed_ || ended_) return 0;
     Round round = gather();
     if (round.batch.empty()) {
         if (round.ticket > 0) complete(round);

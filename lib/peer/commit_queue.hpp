@@ -52,9 +52,11 @@ public:
     /// it.
     bool try_commit();
     /// Commits what is pending, in this thread, after whoever does so now: changes queued before
-    /// the call are stored when it returns, unless storing failed or the disk is full.
-    void commit();
-    /// The committer thread: commits whenever something is due, until stop(); then once more.
+    /// the call are stored when it returns, unless storing failed or the disk is full. False when
+    /// run() has ended: then nothing is stored any more.
+    bool commit();
+    /// The committer thread: commits whenever something is due, until stop(); then once more, and
+    /// nobody commits after that.
     void run();
     void stop();
     /// Storing has failed for good: nothing more is taken, no ticket comes up any more.
@@ -94,6 +96,7 @@ private:
     std::mutex role_;
     std::atomic<bool> failed_{false};  ///< set under role_ and mutex_
     bool full_ = false;                ///< guarded by role_
+    bool ended_ = false;               ///< guarded by role_
     /// Guarded by role_. Small after a full disk, twice as much after each success.
     std::size_t round_bytes_max_ = base::limits::kCommitBytesMax;
     base::Time last_sync_{};  ///< guarded by role_

@@ -4,12 +4,10 @@
 /// that no callback runs under a lock or stops the peer. Bounded: what does not fit is counted, and
 /// so is every exception out of a callback; both stand in PeerStats.
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <mutex>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include "peer/engine.hpp"
@@ -19,38 +17,32 @@ namespace peermq::detail {
 
 class EventQueue final : public EventSink {
 public:
-    /// Starts a thread if there is anyone to call.
+    /// Starts a thread with the first event if there is anyone to call.
     EventQueue(EventCallback on_event, LogSink log);
-    /// Delivers what waits, then ends the thread.
+    /// Like end(), with a second.
     ~EventQueue() override;
 
     void emit(Event event) override;
     void refused(const std::shared_ptr<InStream>& stream, std::string id) override;
     /// Waits until everything emitted so far has been delivered, or the time is over.
     void flush(base::Duration timeout);
+    /// The same, and no callback begins any more afterwards. One that has not returned by then is
+    /// left to itself with its thread.
+    void end(base::Duration timeout);
     /// Calls that found no room. Any thread.
-    [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_.load(); }
+    [[nodiscard]] std::uint64_t dropped() const noexcept;
     /// Callbacks that threw. Any thread.
-    [[nodiscard]] std::uint64_t failures() const noexcept { return failures_.load(); }
+    [[nodiscard]] std::uint64_t failures() const noexcept;
 
 private:
-    void post(std::function<void()> call);
-    void run();
-    void deliver(const Event& event);
-    /// Calls what is the user's: its exceptions are counted and go no further.
-    template <typename Call>
-    void guarded(Call&& call);
+    /// What the thread works on, which it keeps alive.
+    struct Shared;
 
-    const EventCallback on_event_;
-    const LogSink log_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<std::function<void()>> calls_;
-    std::atomic<std::uint64_t> dropped_{0};
-    std::atomic<std::uint64_t> failures_{0};
-    bool busy_ = false;
-    bool stopping_ = false;
-    std::thread thread_;  ///< started with the first call
+    void post(std::function<void()> call);
+
+    const std::shared_ptr<Shared> shared_;
+    std::thread thread_;  ///< started with the first call; guarded by the mutex in shared_
+    std::future<void> ended_;
 };
 
 }  // namespace peermq::detail

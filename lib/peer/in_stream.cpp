@@ -1,6 +1,7 @@
 #include "peer/in_stream.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "peer/process.hpp"
 #include "peermq/error.hpp"
@@ -19,11 +20,11 @@ constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 }  // namespace
 
 InStream::InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
-                   InStreamHost& host, base::Clock& clock)
+                   std::weak_ptr<InStreamHost> host, base::Clock& clock)
     : queue_(std::move(queue)),
       single_producer_(single_producer),
       process_generation_(process_generation()),
-      host_(host),
+      host_(std::move(host)),
       clock_(clock),
       inbox_(options) {}
 
@@ -59,7 +60,16 @@ bool InStream::take(delivery::Item& item) {
 
 void InStream::flush_settled(std::uint64_t unsent, std::uint64_t threshold) {
     const bool at_once = unsent == threshold;
-    if (unsent == 1 || at_once) host_.flush_wanted(*this, at_once);
+    if (unsent == 1 || at_once) flush_wanted(at_once);
+}
+
+void InStream::flush_wanted(bool at_once) {
+    if (const auto peer = host_.lock()) peer->flush_wanted(*this, at_once);
+}
+
+bool InStream::drive(const std::function<bool()>& done, base::Time deadline, Place place) {
+    const auto peer = host_.lock();
+    return peer && peer->drive(done, deadline, place);
 }
 
 bool InStream::receive(delivery::Item& item, base::Duration timeout) {
@@ -93,10 +103,9 @@ bool InStream::receive(delivery::Item& item, base::Duration timeout) {
         const base::Time now = clock_.now();
         if (deadline == base::Time{}) deadline = base::after(now, timeout);
         if (now >= deadline) return false;
-        using Place = InStreamHost::Place;
         const bool quick = now < base::after(handed_over, kQuickReturn);
         const Place place = quick || waited_long ? Place::taken_over : Place::only_if_vacant;
-        if (host_.drive([this] { return stopped() || has_ready(); }, deadline, place)) continue;
+        if (drive([this] { return stopped() || has_ready(); }, deadline, place)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || closed_ || inbox_.has_ready(clock_.now())) continue;
         waited = true;
@@ -140,9 +149,9 @@ delivery::Outcome InStream::wait_outcome(delivery::SourceId source, base::Seq se
     check_process(process_generation_);
     const auto decided = [&] { return outcome(source, seq) != delivery::Outcome::pending; };
     if (decided()) return outcome(source, seq);
-    host_.flush_wanted(*this, true);
+    flush_wanted(true);
     while (!decided() && clock_.now() < deadline) {
-        if (host_.drive(decided, deadline, InStreamHost::Place::taken_over)) continue;
+        if (drive(decided, deadline, Place::taken_over)) continue;
         std::unique_lock lock(mutex_);
         if (closed_ || inbox_.outcome(source, seq) != delivery::Outcome::pending) break;
         ++outcome_waiters_;
@@ -168,7 +177,7 @@ bool InStream::wait_subscription(const std::function<bool(const SubscriptionStat
     check_process(process_generation_);
     const auto decided = [&] { return stopped() || reached(subscription()); };
     while (!decided() && clock_.now() < deadline) {
-        if (host_.drive(decided, deadline, InStreamHost::Place::taken_over)) continue;
+        if (drive(decided, deadline, Place::taken_over)) continue;
         std::unique_lock lock(mutex_);
         if (stopped() || reached(subscription_state_)) break;
         ++outcome_waiters_;
@@ -185,7 +194,7 @@ void InStream::stop() {
         inbox_.stop();
         tell_end();
     }
-    host_.flush_wanted(*this, true);
+    flush_wanted(true);
 }
 
 void InStream::close() {
@@ -200,7 +209,7 @@ void InStream::set_concurrency(std::uint32_t concurrency) {
         const std::lock_guard lock(mutex_);
         inbox_.set_concurrency(concurrency);
     }
-    host_.flush_wanted(*this, true);
+    flush_wanted(true);
 }
 
 void InStream::set_on_refused(std::function<void(const std::string&)> callback) {

@@ -24,7 +24,7 @@ namespace peermq::detail {
 
 class InStream;
 
-/// What a Pull asks of its peer.
+/// What a Pull asks of its peer, which each call keeps alive; see StreamHost.
 class InStreamHost {
 public:
     virtual ~InStreamHost() = default;
@@ -50,7 +50,7 @@ struct SubscriptionState {
 class InStream : public std::enable_shared_from_this<InStream> {
 public:
     InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
-             InStreamHost& host, base::Clock& clock);
+             std::weak_ptr<InStreamHost> host, base::Clock& clock);
 
     // --- the application
     /// Into `item`, see Inbox::take_into(); false at the deadline and after the end.
@@ -117,6 +117,8 @@ public:
     std::atomic<bool> listed{false};
 
 private:
+    using Place = InStreamHost::Place;
+
     [[nodiscard]] bool has_ready();
     [[nodiscard]] bool take(delivery::Item& item);
     /// Sends what is settled, now or soon, when that has not been asked for yet.
@@ -129,11 +131,14 @@ private:
     void tell_notifier();
     /// The end has come. Called with the lock.
     void tell_end();
+    /// See InStreamHost; nothing when the peer is gone.
+    void flush_wanted(bool at_once);
+    bool drive(const std::function<bool()>& done, base::Time deadline, Place place);
 
     const std::string queue_;
     const bool single_producer_;
     const unsigned process_generation_;
-    InStreamHost& host_;
+    const std::weak_ptr<InStreamHost> host_;
     base::Clock& clock_;
 
     std::mutex mutex_;

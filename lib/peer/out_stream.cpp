@@ -21,10 +21,10 @@ constexpr auto kFarAheadPause = std::chrono::microseconds(50);
 
 }  // namespace
 
-OutStream::OutStream(OutStreamConfig config, StreamHost& host, base::Clock& clock)
+OutStream::OutStream(OutStreamConfig config, std::weak_ptr<StreamHost> host, base::Clock& clock)
     : config_(std::move(config)),
       stored_(config_.durability != Durability::memory),
-      host_(host),
+      host_(std::move(host)),
       clock_(clock),
       seed_(record::Seed::of(config_.id, config_.epoch)),
       process_generation_(process_generation()) {}
@@ -71,7 +71,7 @@ std::optional<base::Seq> OutStream::append(record::Record& record, WhenFull when
     // The flag spares the host a call per message. It is cleared before pending records are looked
     // for under our lock, so whoever finds it set here has its record taken by that look.
     if (!listed.load(std::memory_order_relaxed) && !listed.exchange(true)) {
-        host_.records_pending(shared_from_this());
+        host()->records_pending(shared_from_this());
     }
     if (far_ahead) give_way();
     return seq;
@@ -122,9 +122,10 @@ bool OutStream::reserve(std::uint64_t bytes) {
     if (bytes > allowance_) {
         const std::uint64_t missing = bytes - allowance_;
         const std::uint64_t block = std::max(missing, config_.quota_block_bytes);
-        if (host_.reserve(*this, block)) {
+        const auto peer = host();
+        if (peer->reserve(*this, block)) {
             allowance_ += block;
-        } else if (block > missing && host_.reserve(*this, missing)) {
+        } else if (block > missing && peer->reserve(*this, missing)) {
             allowance_ += missing;
         } else {
             return false;
@@ -150,7 +151,7 @@ bool OutStream::take_quota(Lock& lock, std::uint64_t bytes, WhenFull when_full,
         bool again = false;
         if (!held_) {
             lock.unlock();
-            again = host_.make_room(*this, bytes);
+            again = host()->make_room(*this, bytes);
             lock.lock();
             throw_if_unusable();
         }
@@ -170,7 +171,17 @@ Chunk& OutStream::chunk_for(std::size_t bytes) {
 
 void OutStream::throw_if_unusable() const {
     if (failure_) throw *failure_;
-    if (closed_) throw Error(ErrorCode::closed, label() + ": its peer is closed");
+    if (closed_) refuse_closed();
+}
+
+void OutStream::refuse_closed() const {
+    throw Error(ErrorCode::closed, label() + ": its peer is closed");
+}
+
+std::shared_ptr<StreamHost> OutStream::host() const {
+    auto peer = host_.lock();
+    if (!peer) refuse_closed();
+    return peer;
 }
 
 void OutStream::set_handable() {
@@ -210,7 +221,7 @@ bool OutStream::wait_for(Lock& lock, base::Seq stored_end, base::Time deadline,
         throw_if_unusable();
         if (stored() && stored_end > written_end_) {
             lock.unlock();
-            const bool committed = host_.commit_now();
+            const bool committed = host()->commit_now();
             lock.lock();
             if (committed || reached_now()) continue;
         }
@@ -300,7 +311,7 @@ void OutStream::fail(ErrorCode code, const std::string& text) {
 
 void OutStream::close() {
     const Lock lock(mutex_);
-    if (!closed_ && allowance_ > 0) host_.unreserve(*this, std::exchange(allowance_, 0));
+    if (!closed_ && allowance_ > 0) host()->unreserve(*this, std::exchange(allowance_, 0));
     closed_ = true;
     tell_waiters();
 }

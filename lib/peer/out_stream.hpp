@@ -32,7 +32,8 @@ namespace peermq::detail {
 
 class OutStream;
 
-/// What a stream asks of its peer. Called without the stream's lock unless it says otherwise.
+/// What a stream asks of its peer. Called without the stream's lock unless it says otherwise. A
+/// stream may outlive its peer, in Receipts and Deliveries, so each call keeps the peer alive.
 class StreamHost {
 public:
     virtual ~StreamHost() = default;
@@ -69,7 +70,7 @@ enum class WhenFull { as_configured, return_nothing, never_full };
 
 class OutStream : public std::enable_shared_from_this<OutStream> {
 public:
-    OutStream(OutStreamConfig config, StreamHost& host, base::Clock& clock);
+    OutStream(OutStreamConfig config, std::weak_ptr<StreamHost> host, base::Clock& clock);
 
     /// State found in the spool: seqs go on after `end`.
     void recover(base::Seq end, const base::RunSet& settled);
@@ -163,6 +164,9 @@ private:
     void forget_chunks(base::Run run);
     /// For texts of errors.
     [[nodiscard]] std::string label() const;
+    [[noreturn]] void refuse_closed() const;
+    /// Throws Error closed when the peer is gone.
+    [[nodiscard]] std::shared_ptr<StreamHost> host() const;
     void set_handable();
     void trim_cache();
     /// Something has changed for those who wait. Under mutex_.
@@ -176,7 +180,7 @@ private:
     /// mutex_ in the owner role and read under either.
     OutStreamConfig config_;
     const bool stored_;
-    StreamHost& host_;
+    const std::weak_ptr<StreamHost> host_;
     base::Clock& clock_;
     const record::Seed seed_;
     const unsigned process_generation_;

@@ -16,8 +16,7 @@ static_assert(PullOptions{}.prefetch_bytes == base::limits::kPrefetchBytesDefaul
 static_assert(PullOptions{}.max_processing == base::limits::kMaxProcessingDefault);
 
 Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
-    impl_->runtime = std::shared_ptr<detail::Runtime>(new detail::Runtime(std::move(options)),
-                                                      &detail::Runtime::release);
+    impl_->runtime = detail::Runtime::start(std::move(options));
 }
 
 Peer::Peer(Peer&&) noexcept = default;

@@ -52,10 +52,21 @@ std::string describe(const spool::Damage& damage) {
 
 }  // namespace
 
-Runtime::Runtime(PeerOptions options)
+std::shared_ptr<Runtime> Runtime::start(PeerOptions options,
+                                        std::shared_ptr<base::FileSystem> files) {
+    if (!files) files = std::make_shared<base::SystemFileSystem>();
+    std::shared_ptr<Runtime> runtime(new Runtime(std::move(options), std::move(files)), &release);
+    runtime->open();
+    return runtime;
+}
+
+Runtime::Runtime(PeerOptions options, std::shared_ptr<base::FileSystem> files)
     : options_(std::move(options)),
       process_generation_(process_generation()),
-      events_(options_.on_event, options_.log) {
+      files_(std::move(files)),
+      events_(options_.on_event, options_.log) {}
+
+void Runtime::open() {
     if (options_.message_bytes_max < 1024 ||
         options_.message_bytes_max > base::limits::kMessageBytesMaxCeiling) {
         throw Error(ErrorCode::invalid_argument, "message_bytes_max of " +
@@ -94,8 +105,6 @@ void Runtime::close_by_destructor() noexcept {
     }
 }
 
-Runtime::~Runtime() { close_by_destructor(); }
-
 void Runtime::release(Runtime* runtime) noexcept {
     if (process_generation() == runtime->process_generation_) delete runtime;
 }
@@ -114,7 +123,7 @@ void Runtime::open_spool() {
     options.free_bytes_min = options_.free_bytes_min;
     options.message_bytes_max = options_.message_bytes_max;
     const auto report = [this](const spool::Damage& damage) { report_damage(damage); };
-    spool_ = spool::Spool::open(files_, clock_, random_, options_.spool, options, report);
+    spool_ = spool::Spool::open(*files_, clock_, random_, options_.spool, options, report);
     peer_ = spool_->peer();
     commits_ = std::make_unique<CommitQueue>(*spool_, clock_, *this);
 }
@@ -157,10 +166,11 @@ void Runtime::recover_streams() {
 
 void Runtime::start_threads() {
     try {
-        background_ = start_thread("pmq-background", [this] { run_background(); });
+        const auto self = shared_from_this();
+        background_ = start_thread("pmq-background", [self] { self->run_background(); });
         if (!spool_) return;
-        committer_ = start_thread("pmq-committer", [this] { commits_->run(); });
-        keeper_ = start_thread("pmq-keeper", [this] { run_keeper(); });
+        committer_ = start_thread("pmq-committer", [self] { self->commits_->run(); });
+        keeper_ = start_thread("pmq-keeper", [self] { self->run_keeper(); });
     } catch (const std::system_error& error) {
         stop_threads();
         throw Error(ErrorCode::io_error,
@@ -218,7 +228,8 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
         config.chunk_bytes = base::limits::kChunkBytes;
     }
     auto& streams = kind == spool::StreamKind::topic ? publishers_ : pushes_;
-    return streams.emplace(config.name, std::make_shared<OutStream>(config, *this, clock_))
+    return streams
+        .emplace(config.name, std::make_shared<OutStream>(config, weak_from_this(), clock_))
         .first->second;
 }
 
@@ -292,7 +303,7 @@ std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullO
                         "\" is pulled by this peer already: share that Pull between threads");
     }
     auto stream = std::make_shared<InStream>(std::string(queue), inbox, options.single_producer,
-                                             *this, clock_);
+                                             weak_from_this(), clock_);
     pulls_.emplace(queue, stream);
     with_engine([&](Engine& engine) { engine.add_consumer(stream); });
     nudge();

@@ -9,13 +9,18 @@
 /// so the committer, for example, sends what it has just made durable by itself.
 ///
 /// Threads: background (drives when nobody else does), committer (stores what is pending), keeper
-/// (prepares and retires segments); one for event callbacks when there are any.
+/// (prepares and retires segments); one for event callbacks when there are any; one that closes.
+///
+/// Lifetime: whoever is inside keeps it alive: handles, calls of streams that outlive their handles
+/// (StreamHost), and its threads. So nothing that is stuck in the disk when close() must return
+/// loses what it stands on; it ends by itself when the disk answers.
 
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -38,13 +43,18 @@ namespace peermq::detail {
 /// "memory", "os" or "disk".
 [[nodiscard]] std::string_view to_string(Durability durability);
 
-class Runtime final : public StreamHost, public InStreamHost, public CommitListener {
+class Runtime final : public StreamHost,
+                      public InStreamHost,
+                      public CommitListener,
+                      public std::enable_shared_from_this<Runtime> {
 public:
-    explicit Runtime(PeerOptions options);
+    /// A running peer. Throws Error like Peer's constructor.
+    [[nodiscard]] static std::shared_ptr<Runtime> start(
+        PeerOptions options, std::shared_ptr<base::FileSystem> files = nullptr);
     /// The last handle lets go. In a forked child all is left as it is: the threads are not there,
     /// locks and condition variables may be in use by them, and the sockets are the parent's.
     static void release(Runtime* runtime) noexcept;
-    ~Runtime() override;
+    ~Runtime() override = default;
 
     std::string bind(std::string_view endpoint);
     void connect(std::string_view endpoint);
@@ -61,7 +71,7 @@ public:
         InStream& stream, const std::function<void(std::vector<std::string>& patterns)>& change);
     [[nodiscard]] std::vector<std::string> patterns(const InStream& stream);
     void close_pull(const std::shared_ptr<InStream>& stream);
-    /// See Peer::close(). Later calls return what the first one did.
+    /// See Peer::close(). To be called before the last handle lets go.
     bool close(base::Duration timeout);
     /// The same with PeerOptions::close_timeout; in a forked child it leaves everything be.
     void close_by_destructor() noexcept;
@@ -98,13 +108,21 @@ public:
 private:
     enum class Driver { nobody, background, application };
 
+    Runtime(PeerOptions options, std::shared_ptr<base::FileSystem> files);
+    void open();
     void require_open();
     void open_spool();
     void recover_streams();
     void report_damage(const spool::Damage& damage);
     void start_threads();
+    /// The work of close(), which may wait for the disk for ever.
+    bool close_all(base::Time deadline);
+    /// What can be done without it: nobody starts anything any more.
+    void give_up_closing();
     /// After its last commit.
     void stop_committer();
+    void tell_to_stop();
+    /// And waits until nobody waits for the sockets any more.
     void stop_threads();
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
                                            Durability durability, const PushOptions& options);
@@ -142,7 +160,7 @@ private:
     /// time.
     inline static base::SystemClock clock_;
     base::SystemRandom random_;
-    base::SystemFileSystem files_;
+    const std::shared_ptr<base::FileSystem> files_;
     base::PeerId peer_;
     EventQueue events_;
     std::unique_ptr<spool::Spool> spool_;
@@ -157,6 +175,7 @@ private:
     std::atomic<bool> napping_{false};  ///< the background thread looks again by itself in a moment
     std::atomic<bool> work_pending_{false};  ///< somebody could not take the role and left it work
     std::atomic<base::Time> next_deadline_{base::Time{}};  ///< of the engine and the network
+    bool network_ended_ = false;                           ///< guarded by role_
 
     std::mutex driver_mutex_;
     std::condition_variable driver_changed_;
@@ -168,8 +187,9 @@ private:
     std::atomic<bool> driver_waiting_{false};
     std::atomic<base::Time> waiting_until_{base::Time{}};
 
-    std::mutex closing_;        ///< held by close(), so that a second one waits for the first
-    std::mutex streams_mutex_;  ///< guards what follows, up to close_result_
+    std::mutex closing_;  ///< held by close(), so that a second one waits for the first
+    std::optional<bool> close_result_;  ///< guarded by closing_
+    std::mutex streams_mutex_;          ///< guards what follows, up to closed_
     std::map<std::string, std::shared_ptr<OutStream>, std::less<>> pushes_;
     std::map<std::string, PushOptions, std::less<>>
         push_options_;  ///< of those that were asked for
@@ -178,7 +198,6 @@ private:
     std::map<std::string, PublisherOptions, std::less<>> publisher_options_;  ///< as asked for
     std::vector<std::weak_ptr<InStream>> subscribers_;
     bool closed_ = false;
-    bool close_result_ = true;
     std::atomic<std::uint64_t> damage_{0};
 
     std::atomic<bool> stopping_{false};

@@ -1,8 +1,12 @@
 /// The end of a peer, and its numbers.
 
 #include <algorithm>
+#include <future>
+#include <system_error>
+#include <thread>
 
 #include "peer/runtime.hpp"
+#include "peer/thread.hpp"
 
 namespace peermq::detail {
 namespace {
@@ -10,6 +14,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kDrainCheckInterval = 2ms;
+/// Beyond its deadline close() waits so long for what it must do in any case: a last write and
+/// sync, a farewell to the others. Only a disk that hangs takes longer.
+constexpr auto kCloseGrace = 2s;
+constexpr auto kFarewell = 50ms;
+/// For events that still wait for their callback.
+constexpr auto kEventsGrace = 100ms;
 
 }  // namespace
 
@@ -24,24 +34,41 @@ std::string_view to_string(Durability durability) {
 
 bool Runtime::close(base::Duration timeout) {
     const std::lock_guard closing(closing_);
+    if (close_result_) return *close_result_;
+    const base::Time deadline = base::after(clock_.now(), timeout);
+    const base::Time end = base::after(std::max(deadline, clock_.now()), kCloseGrace);
+    // Closing writes, syncs and waits for those who do, and a disk may hang: a thread of its own
+    // does it, which can be left alone with that.
+    const auto work = std::make_shared<std::packaged_task<bool()>>(
+        [self = shared_from_this(), deadline] { return self->close_all(deadline); });
+    std::future<bool> result = work->get_future();
+    try {
+        std::thread closer = start_thread("pmq-closer", [work] { (*work)(); });
+        if (!join_or_leave(closer, result, end - clock_.now())) give_up_closing();
+    } catch (const std::system_error&) {
+        (*work)();  // no thread to be had
+    }
+    events_.end(std::max<base::Duration>(end - clock_.now(), kEventsGrace));
+    const bool over = result.wait_for(base::Duration::zero()) == std::future_status::ready;
+    close_result_ = false;
+    close_result_ = over && result.get();
+    return *close_result_;
+}
+
+bool Runtime::close_all(base::Time deadline) {
     std::vector<std::shared_ptr<OutStream>> pushes;
     {
         const std::lock_guard lock(streams_mutex_);
-        if (closed_) return close_result_;
         closed_ = true;
         pushes = out_streams();
     }
     // Also those whose Pull is gone but whose messages are still in somebody's hands.
     const std::vector<std::shared_ptr<InStream>> pulls = with_engine(
         [](const Engine& engine) { return engine.pulls(); });
-    const base::Time deadline = base::after(clock_.now(), timeout);
     const auto wait_until = [&](const std::function<bool()>& condition) {
-        std::mutex mutex;
-        std::unique_lock lock(mutex);
-        std::condition_variable never;
         while (!condition()) {
             if (clock_.now() >= deadline) return false;
-            never.wait_for(lock, kDrainCheckInterval);
+            std::this_thread::sleep_for(kDrainCheckInterval);
         }
         return true;
     };
@@ -70,13 +97,26 @@ bool Runtime::close(base::Duration timeout) {
     stop_threads();
     {
         const std::lock_guard role(role_);
-        network_->shut_down(std::max(deadline, base::after(clock_.now(), 50ms)));
+        network_ended_ = true;
+        network_->shut_down(std::max(deadline, base::after(clock_.now(), kFarewell)));
     }
     if (spool_) spool_->close();
-    events_.flush(100ms);
-    const std::lock_guard lock(streams_mutex_);
-    close_result_ = clean;
     return clean;
+}
+
+void Runtime::give_up_closing() {
+    events_.emit({EventKind::io_error, "", "", 1,
+                  "closing is not over: the disk of the spool does not answer; what waits for it "
+                  "ends when it does, and until then the spool stays locked"});
+    tell_to_stop();
+    // Who holds this waits for the disk, too, and closing goes on behind them.
+    const std::unique_lock lock(streams_mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (const auto& stream : out_streams()) stream->close();
+    for (const auto& [name, stream] : pulls_) stream->close();
+    for (const auto& weak : subscribers_) {
+        if (const auto stream = weak.lock()) stream->close();
+    }
 }
 
 void Runtime::stop_committer() {
@@ -85,8 +125,7 @@ void Runtime::stop_committer() {
     committer_.join();
 }
 
-void Runtime::stop_threads() {
-    stop_committer();
+void Runtime::tell_to_stop() {
     {
         const std::lock_guard lock(driver_mutex_);
         const std::lock_guard keeper(keeper_mutex_);
@@ -95,17 +134,26 @@ void Runtime::stop_threads() {
         keeper_wanted_.notify_all();
     }
     network_->wake();
+}
+
+void Runtime::stop_threads() {
+    stop_committer();
+    tell_to_stop();
     if (background_.joinable()) background_.join();
     if (keeper_.joinable()) keeper_.join();
+    // A thread of the application may still wait for the sockets in receive() or wait().
+    std::unique_lock lock(driver_mutex_);
+    driver_changed_.wait(lock, [this] { return driver_ == Driver::nobody; });
 }
 
 std::uint64_t Runtime::purge(OutStream& stream) {
     require_open();
     const std::uint64_t count = with_engine([&](Engine& engine) { return engine.purge(stream); });
     // Durable on return: a purged message must not be back after a crash.
-    if (stream.stored()) commits_->commit();
+    const bool stored = !stream.stored() || commits_->commit();
     kick();
     stream.throw_if_failed();
+    if (!stored) throw Error(ErrorCode::closed, "the peer was closed before the purge was stored");
     return count;
 }
 

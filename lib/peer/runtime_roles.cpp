@@ -30,6 +30,7 @@ constexpr auto kSettlingTime = 5ms;
 bool Runtime::step() {
     work_pending_.store(false);
     flush_pending_.store(false);
+    if (network_ended_) return false;
     bool more = true;
     for (int round = 0; more && round < kRoundsPerStep; ++round) {
         const base::Time now = clock_.now();
@@ -126,7 +127,7 @@ void Runtime::leave_driving() {
     const std::lock_guard lock(driver_mutex_);
     driver_ = Driver::nobody;
     ++drives_;
-    if (background_parked_) driver_changed_.notify_all();
+    if (background_parked_ || stopping_) driver_changed_.notify_all();
 }
 
 bool Runtime::background_drives() {

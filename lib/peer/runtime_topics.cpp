@@ -50,7 +50,7 @@ std::shared_ptr<InStream> Runtime::open_subscriber(std::string_view pattern,
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
     const std::string label = options.name.empty() ? std::string(pattern) : options.name;
-    auto stream = std::make_shared<InStream>(label, inbox, false, *this, clock_);
+    auto stream = std::make_shared<InStream>(label, inbox, false, weak_from_this(), clock_);
     stream->become_subscription(options.name.empty());
     std::erase_if(subscribers_, [](const auto& weak) { return weak.expired(); });
     subscribers_.push_back(stream);

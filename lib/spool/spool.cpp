@@ -303,7 +303,6 @@ void LogSpool::check_space() {
 }
 
 bool LogSpool::reserve(StreamIndex index, std::uint64_t bytes) {
-    check_space();
     std::lock_guard lock(mutex_);
     const StreamData* stream = state_.find(index);
     PEERMQ_ASSERT(stream != nullptr);

@@ -190,7 +190,8 @@ public:
     virtual StreamInfo stream(StreamKind kind, std::string_view name) = 0;
 
     /// Reserves `bytes` of the quota before records are accepted; false when it is full or the disk
-    /// is low. What is reserved is given back when the records are settled, or by unreserve().
+    /// was low when upkeep last looked; asks nothing of the disk. What is reserved is given back
+    /// when the records are settled, or by unreserve().
     [[nodiscard]] virtual bool reserve(StreamIndex stream, std::uint64_t bytes) = 0;
     virtual void unreserve(StreamIndex stream, std::uint64_t bytes) = 0;
 
@@ -216,7 +217,7 @@ public:
     /// One step of upkeep: prepares the next segment, retires finished ones, carries survivors of
     /// mostly finished ones forward, checks free space. True when there is more to do now.
     virtual bool maintain() = 0;
-    /// True when maintain() has something to do.
+    /// True when maintain() has something to do; looks for free space, too.
     [[nodiscard]] virtual bool maintenance_due() = 0;
 
     [[nodiscard]] virtual SpoolStats stats() const = 0;

@@ -208,6 +208,8 @@ private:
     Time maintain_at_{};
     std::uint64_t turns_ = 0;
     std::string body_;
+    /// For the streams, which may ask for it only while it is there.
+    std::shared_ptr<Process> self_{this, [](Process*) {}};
 };
 
 }  // namespace peermq::sim

@@ -117,7 +117,7 @@ std::shared_ptr<detail::OutStream> Process::make_stream(const std::string& name,
         config.index = info.index;
         config.epoch = spool_->epoch();
     }
-    auto stream = std::make_shared<detail::OutStream>(config, *this, node_.clock);
+    auto stream = std::make_shared<detail::OutStream>(config, self_, node_.clock);
     streams_[name] = stream;
     declare(*stream);
     return stream;
@@ -180,7 +180,7 @@ void Process::open_pull(const PullPlan& plan, ActorId actor) {
     Pull pull;
     pull.plan = &plan;
     pull.actor = actor;
-    pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, *this,
+    pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, self_,
                                                      node_.clock);
     pulls_.push_back(std::move(pull));
     engine_->add_consumer(pulls_.back().stream);

@@ -53,6 +53,31 @@ TEST(EventQueue, CountsExceptionsAndGoesOnCalling) {
     EXPECT_EQ(0u, events.dropped());
 }
 
+TEST(EventQueue, LeavesACallbackThatDoesNotReturn) {
+    std::promise<void> entered;
+    std::promise<void> go;
+    std::atomic<int> told{0};
+    std::atomic<bool> left{false};
+    {
+        EventQueue events(
+            [&](const Event&) {
+                ++told;
+                entered.set_value();
+                go.get_future().wait();
+                left = true;
+            },
+            {});
+        events.emit(some_event());
+        events.emit(some_event());
+        entered.get_future().wait();
+        events.end(std::chrono::nanoseconds(0));
+        events.emit(some_event());
+    }
+    go.set_value();
+    EXPECT_TRUE(test::eventually([&] { return left.load(); }));
+    EXPECT_EQ(1, told.load());
+}
+
 TEST(EventQueue, FailuresOfCallbacksStandInTheStatsOfThePeer) {
     Peer peer({.on_event = [](const Event&) { throw std::runtime_error("on purpose"); }});
     EXPECT_EQ(0u, peer.stats().callback_failures);

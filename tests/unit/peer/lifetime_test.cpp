@@ -136,6 +136,36 @@ TEST_F(PeerLifetime, EverythingMayOutliveItsPeer) {
     EXPECT_NE("", second.id());
 }
 
+TEST_F(PeerLifetime, WaitingEndsWithThePeer) {
+    for (int round = 0; round < 20; ++round) {
+        producer.emplace(PeerOptions{.close_timeout = 0ns});
+        worker.emplace(PeerOptions{.close_timeout = 0ns});
+        worker->connect(producer->bind("tcp://127.0.0.1:*"));
+        std::optional<Push> push(producer->push("jobs"));
+        std::optional<Pull> pull(worker->pull("jobs"));
+        push->post({.body = "first"});
+        const Receipt receipt = push->post({.body = "second"});
+        Delivery first = next(*pull);
+        std::atomic<int> waiting{0};
+        std::jthread on_receipt([&] {
+            ++waiting;
+            EXPECT_EQ(ErrorCode::closed, code_of([&] { (void)receipt.wait(Until::acked); }));
+        });
+        // Its thread drives the peer that ends around it.
+        std::jthread on_settlement([&, settlement = first.ack()] {
+            ++waiting;
+            (void)settlement.wait(kLong);
+            while (settlement.wait(0ns) == SettlementState::pending) {
+            }
+        });
+        ASSERT_TRUE(eventually([&] { return waiting == 2; }));
+        push.reset();
+        producer.reset();
+        pull.reset();
+        worker.reset();
+    }
+}
+
 TEST_F(PeerLifetime, AnUnsettledDeliveryMayOutliveItsPeer) {
     Push push = producer->push("jobs");
     std::optional<Pull> pull(worker->pull("jobs"));
