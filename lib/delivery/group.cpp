@@ -61,6 +61,11 @@ bool Group::hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t
                      Time now, base::WallTime wall_now, std::vector<Assignment>& out) {
     return impl_->hand_out(context, bytes_max, batch_bytes_max, now, wall_now, out);
 }
+bool Group::settling(Run run) const { return impl_->settling(run); }
+std::vector<Run> Group::overruled(ConsumerId consumer, Run run) const {
+    return impl_->overruled(consumer, run);
+}
+
 void Group::take_back(ConsumerId consumer, Run run, LeaseId lease) {
     impl_->take_back(consumer, run, lease);
 }

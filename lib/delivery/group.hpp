@@ -8,9 +8,10 @@
 /// failed, is keyed or is suspected has state of its own.
 ///
 /// Guarantees: every appended seq is, at every moment, in exactly one of fresh, waiting (returned,
-/// delayed, behind a key, unclear after a restart), leased, dying (on its way to the dead letters)
-/// or settled. INV-3 (redelivered never missing), INV-4 (one holder per key, in order), INV-8
-/// (leased to a consumer <= its window), INV-16 (stale settlements refused).
+/// delayed, behind a key, unclear after a restart), leased, settling (ended after a restart, while
+/// a later holder may not have been heard yet), dying (on its way to the dead letters) or settled.
+/// INV-3 (redelivered never missing), INV-4 (one holder per key, in order), INV-8 (leased to a
+/// consumer <= its window), INV-16 (stale settlements refused).
 ///
 /// Threads: none; the caller serialises. Callers: lib/peer and the simulator.
 
@@ -219,8 +220,10 @@ public:
     /// No fact tells of it, since a look at the records tells the same again.
     void skip(Run run);
     /// Forgets everything that is neither leased nor dying; returns how many; emits facts.
+    /// After a restart, what a holder from before it turns out to have stays with that holder.
     std::uint64_t purge();
-    /// Forgets the oldest `count` messages that nobody holds; returns how many; emits facts.
+    /// Forgets the oldest `count` messages that nobody holds, or may hold after a restart; returns
+    /// how many; emits facts.
     std::uint64_t drop_oldest(std::uint64_t count);
     /// These need not be worked on any more, whatever becomes of them: settled at once unless
     /// somebody holds them, else when he settles or loses them. Emits facts.
@@ -274,9 +277,20 @@ public:
     /// a message that this same consumer settled before is accepted again, without effect, if it
     /// names the same lease. An entry may span several leases of its consumer: it names the newest
     /// of them. Returns what is refused.
+    ///
+    /// After a restart, what ends a message under a lease from before it is not final until all
+    /// holders were heard: see settling().
     [[nodiscard]] std::vector<RefusedRun> settle(ConsumerId consumer, std::uint64_t number,
                                                  std::uint64_t confirmed, const SettleEntry& entry,
                                                  Time now, base::WallTime wall_now);
+
+    /// True while something in `run` has been settled by one holder from before a restart and a
+    /// later one, whose lease would count more, may be still to be heard. Nothing of it is among
+    /// the facts, so that it must not be confirmed either.
+    [[nodiscard]] bool settling(Run run) const;
+    /// Of `run`, what this consumer had settled while it was settling(), and what a later holder
+    /// has claimed since: refused.
+    [[nodiscard]] std::vector<Run> overruled(ConsumerId consumer, Run run) const;
 
     // --- hand-out
     /// Hands out what it can, least-loaded consumer first, to at most `bytes_max` in all and

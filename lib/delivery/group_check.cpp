@@ -98,7 +98,8 @@ void Group::Impl::check_consumers() const {
     PEERMQ_ASSERT(sums.empty());
     PEERMQ_ASSERT(options_.max_consumers == 0 || active <= options_.max_consumers);
     PEERMQ_ASSERT(spans_.count(SpanState::leased) == 0 || next_scan_ != base::kNever);
-    PEERMQ_ASSERT(spans_.count(SpanState::unclear) == 0 || recovered_at_ != base::kNever);
+    const auto waiting = spans_.count(SpanState::unclear) + spans_.count(SpanState::settling);
+    PEERMQ_ASSERT(waiting == 0 || recovered_at_ != base::kNever);
 }
 
 void Group::Impl::check_keys() const {

@@ -142,6 +142,7 @@ bool Group::Impl::adoptable(const Span& span, ConsumerId id, LeaseId lease) cons
 }
 
 void Group::Impl::adopt(SpanIt it, Consumer& consumer, LeaseId lease, Time now) {
+    overrule(it, consumer.id);
     const std::uint64_t key = key_of(it);
     detach(it);
     Span& span = it->second;

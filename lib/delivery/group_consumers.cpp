@@ -38,6 +38,11 @@ std::vector<base::Run> SettledMemory::missing(base::LeaseId lease, base::Run run
     return it->second.gaps(run);
 }
 
+void SettledMemory::forget(base::Run run) {
+    for (auto& [lease, runs] : by_lease_) runs.remove(run);
+    std::erase_if(by_lease_, [](const auto& entry) { return entry.second.empty(); });
+}
+
 void SettledMemory::forget_first(std::deque<Entry>& entries) {
     const Entry& entry = entries.front();
     auto it = by_lease_.find(entry.lease);

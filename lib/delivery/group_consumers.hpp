@@ -25,6 +25,8 @@ public:
     void remember(base::LeaseId lease, base::Run run);
     /// The parts of `run` that were not settled under `lease`.
     [[nodiscard]] std::vector<base::Run> missing(base::LeaseId lease, base::Run run) const;
+    /// Its repetition will be refused: a later holder was heard.
+    void forget(base::Run run);
 
 private:
     struct Entry {
@@ -61,6 +63,7 @@ struct Consumer {
     /// ack_required all that it has not settled.
     base::RunSet overdue;
     base::RunSet announced;  ///< adopted so far by the parts of an announcement
+    base::RunSet overruled;  ///< settled by it after a restart, then claimed by a later holder
     bool announced_once = false;
     bool announcing = false;  ///< some parts of an announcement came, not yet all
     SettledMemory settled;

@@ -12,8 +12,7 @@ std::uint64_t Group::Impl::drop_unheld(Run run, Held&& held) {
     std::uint64_t dropped = 0;
     auto it = spans_.ending_at_or_after(run.first);
     while (it != spans_.end() && it->first <= run.last) {
-        const bool leave = it->second.state == SpanState::leased ||
-                           it->second.state == SpanState::dying;
+        const bool leave = has_owner(it->second.state);
         const Run part{std::max(it->first, run.first), std::min(it->second.last, run.last)};
         if (!leave) it = spans_.isolate(it, part);
         const auto following = std::next(it);

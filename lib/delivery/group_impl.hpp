@@ -7,6 +7,7 @@
 /// Split over group_*.cpp by responsibility: state changes, stream and facts, settlements,
 /// consumers, hand-out, keys found after a restart, time, ends without a settlement.
 
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -77,6 +78,11 @@ public:
                                                  std::uint64_t confirmed, const SettleEntry& entry,
                                                  Time now, base::WallTime wall_now);
 
+    // group_recovery.cpp
+    void expect_holders(Time now);
+    [[nodiscard]] bool settling(Run run) const;
+    [[nodiscard]] std::vector<Run> overruled(ConsumerId id, Run run) const;
+
     // group_hand_out.cpp
     bool hand_out(HandOutContext& context, std::size_t bytes_max, std::size_t batch_bytes_max,
                   Time now, base::WallTime wall_now, std::vector<Assignment>& out);
@@ -84,7 +90,6 @@ public:
     [[nodiscard]] bool ready() const { return !paused_ && has_work(); }
 
     // group_time.cpp
-    void expect_holders(Time now);
     [[nodiscard]] std::vector<Recall> take_recalls(Time now);
     void tick(Time now, base::WallTime wall_now);
     [[nodiscard]] Time next_deadline() const;
@@ -101,9 +106,14 @@ public:
 private:
     using SpanIt = SpanTable::Iterator;
 
+    struct Death {
+        DeadReason reason{};
+        std::string text;
+    };
     struct Message {
         RetryState retry;
-        std::uint64_t key = 0;  ///< 0 = none, or not looked at yet
+        std::optional<Death> death;  ///< settling: what becomes of it; none = it was acked
+        std::uint64_t key = 0;       ///< 0 = none, or not looked at yet
         std::uint32_t retries_unstored = 0;
     };
 
@@ -147,10 +157,6 @@ private:
     void account_lease(SpanIt it, bool in);
     [[nodiscard]] std::uint64_t key_of(SpanIt it) const;
     [[nodiscard]] SpanState resting_state(SpanIt it) const;
-    /// Not all from before the restart are heard: one of them may hold it under a newer lease.
-    [[nodiscard]] bool may_be_held(const Span& span) const {
-        return recovered_at_ != base::kNever && span.redelivered && span.lease.epoch < epoch_;
-    }
     /// Ends the lease, if any; the messages wait again. `open`: its holder may still settle them.
     void come_back(SpanIt it, bool redelivered, bool open);
     /// Moves a waiting span to the state that it should have now.
@@ -162,7 +168,7 @@ private:
     Message& message_of(SpanIt it);
     /// Counted failure of the single seq at `it`, already recorded in its retry state.
     void failed(SpanIt it, std::string_view text);
-    void die(SpanIt it, DeadReason reason, std::string_view text);
+    void die(SpanIt it, DeadReason reason, std::string text);
     void store_retry(Seq seq, Message& message);
     [[nodiscard]] Seq fresh_last() const;
     [[nodiscard]] bool has_work() const;
@@ -212,10 +218,22 @@ private:
     [[nodiscard]] bool scan_all(HandOutContext& context);
     void learn_key(Seq seq, std::uint64_t key);
 
-    // group_time.cpp
-    void wake_due();
+    // group_recovery.cpp
+    /// Not all from before the restart are heard: one of them may hold it under a newer lease.
+    [[nodiscard]] bool may_be_held(const Span& span) const {
+        return recovered_at_ != base::kNever && span.redelivered && span.lease.epoch < epoch_;
+    }
     [[nodiscard]] Time recovery_end() const;
     void end_recovery();
+    /// Whoever settles what may be held by several from before the restart becomes its holder.
+    void own(SpanIt it, ConsumerId id, LeaseId lease);
+    /// Settles the span, or lets it die; later, when a later holder may be still to be heard.
+    void finish(SpanIt it, std::optional<Death> death);
+    /// A later holder was heard: what an earlier one said of a settling span does not count.
+    void overrule(SpanIt it, ConsumerId by);
+
+    // group_time.cpp
+    void wake_due();
     void expire_leases(Time now);
     [[nodiscard]] std::uint64_t recall_need() const;
     [[nodiscard]] static std::uint64_t excess(const Consumer& consumer);

@@ -40,6 +40,7 @@ std::vector<RefusedRun> Group::Impl::settle(ConsumerId id, std::uint64_t number,
         }
         it = spans_.isolate(it, part);
         const auto following = std::next(it);
+        own(it, id, entry.lease);
         apply(it, entry);
         consumer->settled.remember(entry.lease, part);
         it = following;
@@ -103,7 +104,7 @@ void Group::Impl::apply(SpanIt it, const SettleEntry& entry) {
     switch (entry.kind) {
         case SettleKind::ack:
             counters_.acked += run.count();
-            retire(it);
+            finish(it, std::nullopt);
             return;
         case SettleKind::release:
             counters_.released += run.count();
@@ -121,7 +122,7 @@ void Group::Impl::apply(SpanIt it, const SettleEntry& entry) {
     for (Seq seq = run.first; seq <= run.last; ++seq) {
         const SpanIt one = spans_.isolate(spans_.ending_at_or_after(seq), {seq, seq});
         if (reject) {
-            die(one, DeadReason::rejected, entry.reason);
+            finish(one, Death{DeadReason::rejected, entry.reason});
         } else {
             nack(one, entry);
         }

@@ -23,9 +23,15 @@ enum class SpanState : std::uint8_t {
     delayed,    ///< failed, waits until it is due
     storing,    ///< failed, its retry record is not durable yet
     unclear,    ///< may have been handed out before the restart
+    settling,   ///< has ended, unless a later holder from before the restart is still to be heard
     dying,      ///< on its way to the dead letters
 };
-inline constexpr std::size_t kSpanStates = 7;
+inline constexpr std::size_t kSpanStates = 8;
+
+/// Somebody else says what becomes of it: whoever holds it, or has ended it.
+[[nodiscard]] constexpr bool has_owner(SpanState state) {
+    return state == SpanState::leased || state == SpanState::settling || state == SpanState::dying;
+}
 
 struct Span {
     base::Seq last = 0;

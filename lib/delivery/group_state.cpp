@@ -142,7 +142,7 @@ void Group::Impl::failed(SpanIt it, std::string_view text) {
     retry.last_error = std::string(text.substr(0, base::limits::kReasonBytesMax));
     const std::uint64_t counted = std::uint64_t{retry.nacks} + retry.crashes;
     if (options_.max_attempts > 0 && counted >= options_.max_attempts) {
-        die(it, DeadReason::max_attempts, retry.last_error);
+        finish(it, Death{DeadReason::max_attempts, retry.last_error});
         return;
     }
     detach(it);
@@ -158,7 +158,7 @@ void Group::Impl::store_retry(Seq seq, Message& message) {
     if (options_.durable) ++message.retries_unstored;
 }
 
-void Group::Impl::die(SpanIt it, DeadReason reason, std::string_view text) {
+void Group::Impl::die(SpanIt it, DeadReason reason, std::string text) {
     Message& message = message_of(it);
     detach(it);
     it->second.state = SpanState::dying;
@@ -166,8 +166,8 @@ void Group::Impl::die(SpanIt it, DeadReason reason, std::string_view text) {
     it->second.redelivered = true;
     it->second.bytes = 0;
     attach(it);
-    facts_.dead.push_back({it->first, reason, message.retry,
-                           std::string(text.substr(0, base::limits::kReasonBytesMax))});
+    if (text.size() > base::limits::kReasonBytesMax) text.resize(base::limits::kReasonBytesMax);
+    facts_.dead.push_back({it->first, reason, message.retry, std::move(text)});
     ++counters_.dead;
     if (message.key != 0) refresh_key(message.key);
 }

@@ -79,7 +79,16 @@ bool Group::Impl::append(Seq end) {
 }
 
 std::uint64_t Group::Impl::purge() {
-    const std::uint64_t purged = drop_oldest(UINT64_MAX);
+    std::uint64_t purged = 0;
+    for (auto it = spans_.begin(); it != spans_.end();) {
+        const auto following = std::next(it);
+        if (!has_owner(it->second.state) && may_be_held(it->second)) {
+            purged += SpanTable::run(it).count();
+            finish(it, std::nullopt);
+        }
+        it = following;
+    }
+    purged += drop_oldest(UINT64_MAX);
     counters_.purged += purged;
     return purged;
 }
@@ -88,8 +97,7 @@ std::uint64_t Group::Impl::drop_oldest(std::uint64_t count) {
     std::uint64_t dropped = 0;
     auto it = spans_.begin();
     while (it != spans_.end() && dropped < count) {
-        const bool leave = it->second.state == SpanState::leased ||
-                           it->second.state == SpanState::dying;
+        const bool leave = has_owner(it->second.state) || may_be_held(it->second);
         if (!leave) {
             const Run part = first_of(SpanTable::run(it), count - dropped);
             it = spans_.isolate(it, part);
@@ -179,7 +187,8 @@ GroupStats Group::Impl::stats() const {
                                   SpanState::storing, SpanState::unclear}) {
         stats.waiting += spans_.count(state);
     }
-    stats.depth = stats.fresh + stats.in_flight + stats.waiting + spans_.count(SpanState::dying);
+    stats.depth = stats.fresh + stats.in_flight + stats.waiting +
+                  spans_.count(SpanState::settling) + spans_.count(SpanState::dying);
     for (const Consumer* consumer : consumers_.all()) {
         ++stats.consumers;
         if (!consumer->active) ++stats.standby;

@@ -33,32 +33,6 @@ void Group::Impl::wake_due() {
     }
 }
 
-/// A peer that may be a holder was heard: it has as long to announce as one whose link was lost.
-void Group::Impl::expect_holders(Time now) {
-    now_ = std::max(now_, now);
-    if (recovered_at_ == base::kNever) return;
-    const Time until = std::min(base::after(now, options_.resume_grace), recovered_latest_);
-    recovered_at_ = std::max(recovered_at_, until);
-}
-
-/// Who has come but has not said yet what it holds is waited for while its link may live, though
-/// not for longer than a lease lasts.
-Time Group::Impl::recovery_end() const {
-    if (recovered_at_ == base::kNever) return base::kNever;
-    for (const Consumer* consumer : consumers_.all()) {
-        const bool silent = consumer->link == ConsumerLink::lapsed;
-        if (!consumer->announced_once && !silent) return recovered_latest_;
-    }
-    return recovered_at_;
-}
-
-void Group::Impl::end_recovery() {
-    recovered_at_ = base::kNever;
-    for (auto it = spans_.begin(); it != spans_.end(); ++it) {
-        if (it->second.state == SpanState::unclear) give_up(it, true);
-    }
-}
-
 /// Leases are looked through as one, at most 30 times per lease duration.
 void Group::Impl::expire_leases(Time now) {
     Time earliest = base::kNever;

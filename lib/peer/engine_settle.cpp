@@ -1,6 +1,7 @@
 /// The sending side: what consumers say that they hold, and what they say of it.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "peer/engine.hpp"
@@ -29,6 +30,18 @@ wire::RefuseReason to_wire(delivery::RefuseReason reason) {
             return wire::RefuseReason::settled_before_start;
     }
     return wire::RefuseReason::unknown;
+}
+
+/// False while something that the answer is about is not final; then adds what was overruled.
+bool is_final(const Producer& producer, Producer::Answer& answer) {
+    for (const base::Run run : answer.open) {
+        if (producer.group.settling(run)) return false;
+    }
+    for (const base::Run run : std::exchange(answer.open, {})) {
+        for (const base::Run part : producer.group.overruled(answer.consumer, run))
+            answer.refused.push_back({part, delivery::RefuseReason::newer_lease});
+    }
+    return true;
 }
 
 }  // namespace
@@ -124,6 +137,7 @@ void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle
     Producer& producer = *it->second.producer;
     const delivery::ConsumerId consumer = it->second.consumer;
     std::vector<delivery::RefusedRun> refused;
+    std::vector<base::Run> open;
     for (const wire::SettleEntry& entry : settle.entries) {
         delivery::SettleEntry translated{to_delivery(entry.kind), entry.run, entry.lease,
                                          std::nullopt, entry.reason};
@@ -134,20 +148,28 @@ void Engine::on_settle(LinkState& link, std::uint32_t handle, const wire::Settle
             const auto some = producer.group.settle(consumer, settle.number, settle.confirmed,
                                                     translated, now_, wall_now_);
             refused.insert(refused.end(), some.begin(), some.end());
+            if (producer.group.settling(run)) open.push_back(run);
         }
     }
     store_facts(producer);
-    producer.unanswered.push_back({consumer, settle.number, std::move(refused)});
+    producer.unanswered.push_back({consumer, settle.number, std::move(refused), std::move(open)});
     answer_settlements(producer);
     wake(producer);
 }
 
 /// Confirms what is stored with the facts that have just been queued. A CONFIRM counts for all
-/// before it, so that none goes while a message that was to die is not on its way to the disk.
+/// before it, so that none goes while a message that was to die is not on its way to the disk, or
+/// an earlier settlement of the same consumer is not final.
 void Engine::answer_settlements(Producer& producer) {
     if (!producer.unburied.empty()) return;
     const bool stored = commits_ != nullptr && producer.stored();
+    std::set<delivery::ConsumerId> waiting;
     for (Producer::Answer& answer : std::exchange(producer.unanswered, {})) {
+        if (waiting.contains(answer.consumer) || !is_final(producer, answer)) {
+            waiting.insert(answer.consumer);
+            producer.unanswered.push_back(std::move(answer));
+            continue;
+        }
         if (!stored) {
             send_confirm(producer, answer.consumer, answer.number, std::move(answer.refused));
             continue;

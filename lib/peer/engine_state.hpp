@@ -125,8 +125,10 @@ struct Producer {
         delivery::ConsumerId consumer = 0;
         std::uint64_t number = 0;
         std::vector<delivery::RefusedRun> refused;
+        std::vector<base::Run> open;  ///< were settling() when they were settled
     };
-    /// In order; they wait for the unburied, whose settlements they may confirm.
+    /// In order; they wait for the unburied, whose settlements they may confirm, and for what was
+    /// settling().
     std::vector<Answer> unanswered{};
     base::Time idle_since = base::kNever;
     base::Seq mark_asked = 0;

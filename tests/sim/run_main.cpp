@@ -15,13 +15,15 @@ namespace {
 using namespace peermq::sim;
 
 constexpr const char* kUsage =
-    "usage: sim_run [--seed N] [--count M] [--trace] [--canary NAME] [--keep-going]\n"
+    "usage: sim_run [--seed N] [--count M] [--trace] [--canary NAME] [--profile NAME]\n"
+    "               [--keep-going]\n"
     "\n"
     "  --seed N       the first seed (default 1)\n"
     "  --count M      how many seeds, one after another (default 1)\n"
     "  --trace        print every event of the run\n"
     "  --canary NAME  break a promise on purpose: lose_record, lying_sync, forget_flag,\n"
     "                 forget_settled, forget_mark, alter_body\n"
+    "  --profile NAME what the seed is drawn for: swarm (default), keys\n"
     "  --keep-going   go on after a seed that fails\n"
     "\n"
     "Exit code: 0 all seeds hold, 1 one does not, 2 wrong arguments.\n";
@@ -36,6 +38,7 @@ struct Arguments {
     bool trace = false;
     bool keep_going = false;
     Canary canary = Canary::none;
+    Profile profile = Profile::swarm;
 };
 
 volatile std::uint64_t current_seed = 0;
@@ -79,6 +82,11 @@ bool parse(int argc, char** argv, Arguments& out) {
             }
             if (!found) return false;
             ++i;
+        } else if (name == "--profile" && value == to_string(Profile::keys)) {
+            out.profile = Profile::keys;
+            ++i;
+        } else if (name == "--profile" && value == to_string(Profile::swarm)) {
+            ++i;
         } else {
             return false;
         }
@@ -86,7 +94,7 @@ bool parse(int argc, char** argv, Arguments& out) {
     return true;
 }
 
-void print(std::uint64_t seed, const RunResult& result) {
+void print(std::uint64_t seed, Profile profile, const RunResult& result) {
     std::printf(
         "seed %llu: %s, %llu sent, %llu delivered (%llu again), %llu acked, %llu dead, "
         "%llu refused, %llu crashes, %llu turns, drained after %.3f s, hash %016llx\n",
@@ -102,7 +110,7 @@ void print(std::uint64_t seed, const RunResult& result) {
         static_cast<double>(result.drained_after.count()) / 1e9,
         static_cast<unsigned long long>(result.hash));
     if (result.ok()) return;
-    std::printf("%sreplay: %s\n", result.text.c_str(), replay_command(seed).c_str());
+    std::printf("%sreplay: %s\n", result.text.c_str(), replay_command(seed, profile).c_str());
 }
 
 }  // namespace
@@ -122,10 +130,12 @@ int main(int argc, char** argv) {
         RunOptions options;
         options.trace = arguments.trace ? stdout : nullptr;
         options.canary = arguments.canary;
+        options.profile = arguments.profile;
         const RunResult result = run_seed(arguments.seed + i, options);
         turns += result.turns;
         for (std::size_t kind = 0; kind < kFaultKinds; ++kind) faults[kind] += result.faults[kind];
-        if (!result.ok() || arguments.count == 1) print(arguments.seed + i, result);
+        if (!result.ok() || arguments.count == 1)
+            print(arguments.seed + i, arguments.profile, result);
         failed += result.ok() ? 0 : 1;
         if (failed > 0 && !arguments.keep_going) break;
     }

@@ -156,6 +156,93 @@ FaultPlan draw_faults(SeededRandom& random) {
     return faults;
 }
 
+/// A message whose holder was out of reach is in the hands of a second consumer when the producer
+/// ends, and of the two the first comes back first.
+Scenario draw_keys(std::uint64_t seed) {
+    SeededRandom random(seed ^ 0x4E15);
+    Scenario scenario;
+    scenario.seed = seed;
+    NodePlan producer;
+    producer.has_spool = true;
+    producer.spool.segment_bytes = 64 * 1024;
+    producer.spool.max_bytes = producer.spool.dead_bytes_max = 64 * base::limits::kMiB;
+    PushPlan push = draw_push(random, "a", true);
+    push.level = Durability::disk;
+    push.messages = 60;
+    push.keys = static_cast<std::uint32_t>(random.between(1, 2));
+    push.keyed = 100 * kPercent;
+    push.gap_max = 300ms;
+    push.group.max_consumers = 0;
+    producer.pushes.push_back(push);
+    scenario.nodes.push_back(producer);
+    const std::uint64_t consumers = random.between(2, 4);
+    for (std::uint32_t i = 1; i <= consumers; ++i) {
+        NodePlan node;
+        PullPlan pull = draw_pull(random, "a");
+        pull.slow = 50 * kPercent;
+        pull.slow_max = between(random, 2s, 8s);
+        pull.handlers = pull.inbox.concurrency = 2;
+        node.pulls.push_back(pull);
+        node.machine = i;
+        node.dials.push_back(0);
+        scenario.nodes.push_back(node);
+    }
+    FaultPlan& faults = scenario.faults;
+    NetworkOptions& network = faults.network;
+    network.delay_max = 5ms;
+    network.notice_max = 500ms;
+    network.partition = kPercent / 2 + up_to(random, 2 * kPercent);
+    network.heal = kPercent + up_to(random, 3 * kPercent);
+    network.slow_frame = maybe(random, 3 * kPercent);
+    network.slow_max = between(random, 10ms, 2s);
+    faults.kill_producer = kPercent / 4 + up_to(random, kPercent);
+    faults.down_max = pick<Duration>(random, std::array<Duration, 2>{50ms, 1s});
+    scenario.faulty_for = between(random, 10s, 30s);
+    scenario.steps_max = 6000;
+    return scenario;
+}
+
+Scenario draw_swarm(std::uint64_t seed) {
+    SeededRandom random(seed);
+    Scenario scenario;
+    scenario.seed = seed;
+    std::vector<std::string> queues{"a"};
+    if (random.below(3) == 0) queues.emplace_back("b");
+    const auto producers = static_cast<std::uint32_t>(
+        pick(random, std::array{1, 1, 1, 1, 2, 2, 3}));
+    for (std::uint32_t i = 0; i < producers; ++i) {
+        scenario.nodes.push_back(draw_producer(random, queues));
+    }
+    const std::uint32_t consumers = draw_consumer_count(random);
+    const bool read_dead = random.below(3) == 0;
+    for (std::uint32_t i = 0; i < consumers; ++i) {
+        NodePlan node;
+        for (const std::string& queue : queues) {
+            // The first consumer pulls everything, so that nothing waits for ever.
+            if (i > 0 && !node.pulls.empty() && random.below(2) == 0) continue;
+            node.pulls.push_back(draw_pull(random, queue));
+        }
+        if (i == 0 && read_dead) {
+            PullPlan dead = draw_pull(random, "a.dead");
+            dead.nack = dead.release = dead.reject = 0;
+            node.pulls.push_back(dead);
+        }
+        scenario.nodes.push_back(std::move(node));
+    }
+    const std::uint64_t machines = random.between(1, scenario.nodes.size());
+    for (NodePlan& node : scenario.nodes) {
+        node.machine = static_cast<std::uint32_t>(random.below(machines));
+    }
+    draw_dials(random, scenario.nodes);
+    scenario.faults = draw_faults(random);
+    // Draws of its own: the other scenarios stay what they were.
+    SeededRandom more(seed ^ 0xC105ED);
+    if (more.below(4) == 0) scenario.faults.pull_closed = 1 + up_to(more, 3 * kPercent);
+    scenario.faulty_for = between(random, 1s, 20s);
+    scenario.steps_max = static_cast<std::uint32_t>(random.between(500, 4000));
+    return scenario;
+}
+
 }  // namespace
 
 std::string_view to_string(FaultKind kind) noexcept {
@@ -200,45 +287,12 @@ std::string_view to_string(FaultKind kind) noexcept {
     return kNames[static_cast<std::size_t>(kind)];
 }
 
-Scenario draw_scenario(std::uint64_t seed) {
-    SeededRandom random(seed);
-    Scenario scenario;
-    scenario.seed = seed;
-    std::vector<std::string> queues{"a"};
-    if (random.below(3) == 0) queues.emplace_back("b");
-    const auto producers = static_cast<std::uint32_t>(
-        pick(random, std::array{1, 1, 1, 1, 2, 2, 3}));
-    for (std::uint32_t i = 0; i < producers; ++i) {
-        scenario.nodes.push_back(draw_producer(random, queues));
-    }
-    const std::uint32_t consumers = draw_consumer_count(random);
-    const bool read_dead = random.below(3) == 0;
-    for (std::uint32_t i = 0; i < consumers; ++i) {
-        NodePlan node;
-        for (const std::string& queue : queues) {
-            // The first consumer pulls everything, so that nothing waits for ever.
-            if (i > 0 && !node.pulls.empty() && random.below(2) == 0) continue;
-            node.pulls.push_back(draw_pull(random, queue));
-        }
-        if (i == 0 && read_dead) {
-            PullPlan dead = draw_pull(random, "a.dead");
-            dead.nack = dead.release = dead.reject = 0;
-            node.pulls.push_back(dead);
-        }
-        scenario.nodes.push_back(std::move(node));
-    }
-    const std::uint64_t machines = random.between(1, scenario.nodes.size());
-    for (NodePlan& node : scenario.nodes) {
-        node.machine = static_cast<std::uint32_t>(random.below(machines));
-    }
-    draw_dials(random, scenario.nodes);
-    scenario.faults = draw_faults(random);
-    // Draws of its own: the other scenarios stay what they were.
-    SeededRandom more(seed ^ 0xC105ED);
-    if (more.below(4) == 0) scenario.faults.pull_closed = 1 + up_to(more, 3 * kPercent);
-    scenario.faulty_for = between(random, 1s, 20s);
-    scenario.steps_max = static_cast<std::uint32_t>(random.between(500, 4000));
-    return scenario;
+std::string_view to_string(Profile profile) noexcept {
+    return profile == Profile::keys ? "keys" : "swarm";
+}
+
+Scenario draw_scenario(std::uint64_t seed, Profile profile) {
+    return profile == Profile::keys ? draw_keys(seed) : draw_swarm(seed);
 }
 
 }  // namespace peermq::sim

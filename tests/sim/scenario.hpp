@@ -123,6 +123,13 @@ struct Scenario {
     std::uint32_t steps_max = 0;  ///< turns of peers until the faults end
 };
 
-[[nodiscard]] Scenario draw_scenario(std::uint64_t seed);
+/// What a seed is drawn for.
+enum class Profile : std::uint8_t {
+    swarm,  ///< anything
+    keys,   ///< few keys, long work, consumers out of reach for seconds, restarts of the producer
+};
+[[nodiscard]] std::string_view to_string(Profile profile) noexcept;
+
+[[nodiscard]] Scenario draw_scenario(std::uint64_t seed, Profile profile = Profile::swarm);
 
 }  // namespace peermq::sim

@@ -10,14 +10,18 @@ namespace {
 struct Found {
     std::uint64_t seed = 0;
     const char* reason = "";
+    Profile profile = Profile::swarm;
 };
 
 class SeedTest : public testing::TestWithParam<Found> {};
 
 TEST_P(SeedTest, HoldsNow) {
-    const RunResult result = run_seed(GetParam().seed);
+    RunOptions options;
+    options.profile = GetParam().profile;
+    const RunResult result = run_seed(GetParam().seed, options);
     EXPECT_TRUE(result.ok()) << GetParam().reason << "\n"
-                             << result.text << "replay: " << replay_command(GetParam().seed);
+                             << result.text
+                             << "replay: " << replay_command(GetParam().seed, GetParam().profile);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -66,6 +70,18 @@ INSTANTIATE_TEST_SUITE_P(
               "a closed pull whose UNWANT was lost kept its place: resumed with the next link"},
         Found{194099, "heard again over a link that was lost before its WANT: lapsed too early"}),
     [](const auto& each) { return "N" + std::to_string(each.param.seed); });
+
+constexpr const char* kEndedUnderAHolder =
+    "after a restart: ended by one, while a later holder was inside its key, and the key was free";
+
+INSTANTIATE_TEST_SUITE_P(Keys, SeedTest,
+                         testing::Values(Found{4081, kEndedUnderAHolder, Profile::keys},
+                                         Found{5432, kEndedUnderAHolder, Profile::keys},
+                                         Found{18228, kEndedUnderAHolder, Profile::keys},
+                                         Found{19249, kEndedUnderAHolder, Profile::keys},
+                                         Found{25078, kEndedUnderAHolder, Profile::keys},
+                                         Found{29697, kEndedUnderAHolder, Profile::keys}),
+                         [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
 }  // namespace
 }  // namespace peermq::sim

@@ -53,12 +53,14 @@ const std::set<std::uint64_t>& open_seeds() {
 }
 
 thread_local std::uint64_t current_seed = 0;
+std::atomic<Profile> current_profile{Profile::swarm};
 
 /// A broken invariant of the library aborts: the seed must be known all the same.
 void on_abort(int) {
     char text[96];
-    const int length = std::snprintf(text, sizeof text, "replay: ./dev sim --seed %llu --trace\n",
-                                     static_cast<unsigned long long>(current_seed));
+    const int length = std::snprintf(
+        text, sizeof text, "replay: ./dev sim --seed %llu --trace --profile %s\n",
+        static_cast<unsigned long long>(current_seed), to_string(current_profile.load()).data());
     if (length > 0) (void)!write(STDERR_FILENO, text, static_cast<std::size_t>(length));
     std::signal(SIGABRT, SIG_DFL);
     std::raise(SIGABRT);
@@ -72,8 +74,9 @@ struct Campaign {
 };
 
 /// Runs `count` seeds from `first` on, in two threads.
-Campaign run_seeds(std::uint64_t first, std::uint64_t count) {
+Campaign run_seeds(std::uint64_t first, std::uint64_t count, Profile profile = Profile::swarm) {
     std::signal(SIGABRT, on_abort);
+    current_profile = profile;
     constexpr std::size_t kFailuresMax = 5;
     Campaign campaign;
     std::mutex mutex;
@@ -81,13 +84,15 @@ Campaign run_seeds(std::uint64_t first, std::uint64_t count) {
     const auto work = [&] {
         for (std::uint64_t i = next++; i < count; i = next++) {
             current_seed = first + i;
-            const RunResult result = run_seed(first + i);
+            RunOptions options;
+            options.profile = profile;
+            const RunResult result = run_seed(first + i, options);
             const std::lock_guard lock(mutex);
             ++campaign.runs;
             for (std::size_t kind = 0; kind < kFaultKinds; ++kind) {
                 campaign.faults[kind] += result.faults[kind];
             }
-            const bool open = open_seeds().contains(first + i);
+            const bool open = profile == Profile::swarm && open_seeds().contains(first + i);
             if (result.ok() && open) {
                 std::string text = std::to_string(first + i);
                 text += " holds: take it off tests/sim/open_seeds.txt\n";
@@ -96,7 +101,7 @@ Campaign run_seeds(std::uint64_t first, std::uint64_t count) {
             if (open) ++campaign.open;
             if (result.ok() || open) continue;
             campaign.failures.push_back("seed " + std::to_string(first + i) + "\n" + result.text +
-                                        "replay: " + replay_command(first + i) + "\n");
+                                        "replay: " + replay_command(first + i, profile) + "\n");
             if (campaign.failures.size() >= kFailuresMax) next = count;
         }
     };
@@ -125,6 +130,10 @@ TEST(Swarm, EverySeedKeepsThePromisesAndDrains) {
         EXPECT_GT(campaign.faults[kind], 0u) << name << " never happened";
         RecordProperty(name, std::to_string(campaign.faults[kind]));
     }
+}
+
+TEST(Swarm, KeysStayAloneWhileConsumersAndProducerComeAndGo) {
+    expect_all_hold(run_seeds(1, by_effort(100, 6'000, 100'000), Profile::keys));
 }
 
 TEST(Swarm, TheSameSeedTellsTheSameStory) {

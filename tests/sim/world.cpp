@@ -424,7 +424,7 @@ RunResult World::run() {
 }
 
 RunResult run_seed(std::uint64_t seed, RunOptions options) {
-    World world(draw_scenario(seed), options);
+    World world(draw_scenario(seed, options.profile), options);
     try {
         return world.run();
     } catch (const std::exception& error) {
@@ -435,8 +435,10 @@ RunResult run_seed(std::uint64_t seed, RunOptions options) {
     }
 }
 
-std::string replay_command(std::uint64_t seed) {
-    return "./dev sim --seed " + std::to_string(seed) + " --trace";
+std::string replay_command(std::uint64_t seed, Profile profile) {
+    std::string command = "./dev sim --seed " + std::to_string(seed) + " --trace";
+    if (profile != Profile::swarm) command += " --profile " + std::string(to_string(profile));
+    return command;
 }
 
 }  // namespace peermq::sim

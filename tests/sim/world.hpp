@@ -24,6 +24,7 @@ namespace peermq::sim {
 struct RunOptions {
     std::FILE* trace = nullptr;
     Canary canary = Canary::none;
+    Profile profile = Profile::swarm;
 };
 
 struct RunResult {
@@ -100,6 +101,6 @@ private:
 [[nodiscard]] RunResult run_seed(std::uint64_t seed, RunOptions options = {});
 
 /// The one command that shows the run of this seed.
-[[nodiscard]] std::string replay_command(std::uint64_t seed);
+[[nodiscard]] std::string replay_command(std::uint64_t seed, Profile profile = Profile::swarm);
 
 }  // namespace peermq::sim

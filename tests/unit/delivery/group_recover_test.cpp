@@ -73,12 +73,19 @@ TEST(GroupRecover, RaisesNoAlarmForSettlementsThatMayHaveBeenStoredJustBeforeThe
     EXPECT_EQ(rig.group.stats().refused, 1U);
 }
 
-TEST(GroupRecover, AcceptsAnAckForAnUnclearMessage) {
+TEST(GroupRecover, AcceptsAnAckForAnUnclearMessageOnceAllHoldersHadTheirTime) {
     Rig rig;
     rig.recover({}, 2, 2);
     rig.consumer(1);
     EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 1}, kOldLease).empty());
+    EXPECT_TRUE(rig.group.settling({1, 2}));
+    EXPECT_FALSE(rig.group.settling({2, 2}));
+    EXPECT_TRUE(rig.group.take_facts().empty());
+    rig.pass(2s);
     EXPECT_TRUE(rig.group.settled(1));
+    EXPECT_FALSE(rig.group.settling({1, 2}));
+    EXPECT_EQ(rig.group.take_facts().settled, (std::vector<Seqs>{{1, 1}}));
+    EXPECT_THAT(rig.group.overruled(1, {1, 1}), IsEmpty());
 }
 
 TEST(GroupRecover, AdoptsLateAnnouncementsUntilANewLeaseIsGranted) {
@@ -120,6 +127,109 @@ TEST(GroupRecover, KeepsWhatAnEarlierHolderGivesBackForALaterOne) {
         EXPECT_TRUE(rig.settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
         EXPECT_TRUE(rig.group.settled(1));
     }
+}
+
+// One consumer, out of reach for a while, was taken for lost, and another had the message after it:
+// whichever way it ends the message, the later one may be in the key still.
+class GroupRecoverEnds : public ::testing::TestWithParam<SettleKind> {
+protected:
+    GroupRecoverEnds() {
+        GroupOptions options = durable();
+        options.max_attempts = 1;  // a nack ends it, too
+        rig_.emplace(options);
+        rig_->records.keys = {{1, 5}, {2, 5}};
+        rig_->recover({}, 2, 1);
+        rig_->group.mark_stored(100);
+        rig_->consumer(1);
+        rig_->consumer(3);
+        EXPECT_TRUE(rig_->settle(1, GetParam(), {1, 1}, kOldLease, 0s).empty());
+        EXPECT_THAT(rig_->give(), IsEmpty());
+    }
+    std::optional<Rig> rig_;
+};
+
+TEST_P(GroupRecoverEnds, KeepTheKeyAndAreNotStoredUntilALaterHolderHadItsTime) {
+    EXPECT_TRUE(rig_->group.settling({1, 1}));
+    Facts facts = rig_->store();
+    EXPECT_TRUE(facts.settled.empty() && facts.dead.empty());
+    rig_->pass(2s);
+    facts = rig_->store();
+    EXPECT_EQ(facts.settled.size() + facts.dead.size(), 1U);
+    EXPECT_TRUE(rig_->group.settled(1));
+    EXPECT_EQ(rig_->give_one().run, (Seqs{2, 2}));
+}
+
+TEST_P(GroupRecoverEnds, AreOverruledByALaterHolder) {
+    rig_->group.add_consumer(2, rig_->now);
+    EXPECT_THAT(rig_->announce(2, {{{1, 1}, {4, 2}, true}}), IsEmpty());
+    EXPECT_FALSE(rig_->group.settling({1, 1}));
+    EXPECT_EQ(rig_->group.overruled(1, {1, 9}), (std::vector<Seqs>{{1, 1}}));
+    EXPECT_EQ(rig_->settle(1, GetParam(), {1, 1}, kOldLease).at(0).reason,
+              RefuseReason::newer_lease);
+    rig_->store();
+    rig_->pass(2s);
+    EXPECT_THAT(rig_->give(), IsEmpty());  // it is inside the key
+    EXPECT_TRUE(rig_->settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
+    EXPECT_EQ(rig_->store().settled.size(), 1U);
+    EXPECT_EQ(rig_->give_one().run, (Seqs{2, 2}));
+}
+
+TEST_P(GroupRecoverEnds, AreOverruledByTheSettlementOfALaterHolder) {
+    rig_->group.add_consumer(2, rig_->now);
+    EXPECT_TRUE(rig_->settle(2, SettleKind::ack, {1, 1}, {4, 2}).empty());
+    EXPECT_EQ(rig_->group.overruled(1, {1, 1}).size(), 1U);
+    EXPECT_TRUE(rig_->group.settling({1, 1}));
+    EXPECT_THAT(rig_->announce(2, {}), IsEmpty());
+    rig_->pass(2s);
+    const Facts facts = rig_->store();
+    EXPECT_EQ(facts.settled, (std::vector<Seqs>{{1, 1}}));
+    EXPECT_TRUE(facts.dead.empty());
+}
+
+TEST_P(GroupRecoverEnds, StandWhenAnEarlierHolderComes) {
+    rig_->group.add_consumer(2, rig_->now);
+    EXPECT_EQ(rig_->announce(2, {{{1, 1}, {2, 7}, true}}).size(), 1U);
+    EXPECT_TRUE(rig_->group.settling({1, 1}));
+    EXPECT_THAT(rig_->group.overruled(1, {1, 1}), IsEmpty());
+    // Its own announcement, over another link, takes nothing back either.
+    EXPECT_THAT(rig_->announce(1, {{{1, 1}, kOldLease, true}}), IsEmpty());
+    EXPECT_TRUE(rig_->settle(1, GetParam(), {1, 1}, kOldLease).empty());
+    rig_->remove(1, true);
+    rig_->pass(2s);
+    rig_->store();
+    EXPECT_TRUE(rig_->group.settled(1));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, GroupRecoverEnds,
+                         ::testing::Values(SettleKind::ack, SettleKind::reject, SettleKind::nack),
+                         [](const auto& each) {
+                             return std::string(each.param == SettleKind::ack      ? "Ack"
+                                                : each.param == SettleKind::reject ? "Reject"
+                                                                                   : "LastNack");
+                         });
+
+TEST(GroupRecover, PurgesWhatAHolderFromBeforeTurnsOutNotToHave) {
+    Rig rig(durable());
+    rig.recover({}, 3, 2);
+    EXPECT_EQ(rig.group.purge(), 3U);
+    rig.group.check_invariants();
+    rig.consumer(1);
+    EXPECT_THAT(rig.announce(1, {{{1, 1}, kOldLease, true}}), IsEmpty());
+    rig.pass(2s);
+    EXPECT_FALSE(rig.group.settled(1));
+    EXPECT_TRUE(rig.group.settled(2) && rig.group.settled(3));
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 1}, kOldLease).empty());
+    EXPECT_EQ(rig.group.stats().depth, 0U);
+}
+
+TEST(GroupRecover, DropsNothingThatAHolderFromBeforeMayHave) {
+    Rig rig(durable());
+    rig.recover({}, 3, 2);
+    EXPECT_EQ(rig.group.drop_oldest(3), 1U);
+    rig.group.check_invariants();
+    EXPECT_EQ(rig.group.stats().waiting, 2U);
+    rig.pass(2s);
+    EXPECT_EQ(rig.group.drop_oldest(3), 2U);
 }
 
 TEST(GroupRecover, KeepsWhatADeadHolderHadForALaterOne) {
