@@ -141,6 +141,20 @@ bool Group::Impl::adoptable(const Span& span, ConsumerId id, LeaseId lease) cons
     return span.lease == lease && (span.holder == id || !holder_here);
 }
 
+/// Another consumer is inside the key of a waiting message.
+bool Group::Impl::key_taken(SpanIt it, ConsumerId id, bool started) {
+    const std::uint64_t key = key_of(it);
+    if (key == 0 || it->second.state == SpanState::leased || !keys_.leased(key)) return false;
+    // It was inside before the restart, so that the other one was not any more: whatever that one
+    // says of an earlier message of the key had reached the process before, but not the disk.
+    if (started && may_be_held(it->second)) return false;
+    const std::set<Seq>& seqs = keys_.find(key)->seqs;
+    return std::any_of(seqs.begin(), seqs.end(), [&](Seq seq) {
+        const Span& other = spans_.find(seq)->second;
+        return other.state == SpanState::leased && other.holder != id;
+    });
+}
+
 void Group::Impl::adopt(SpanIt it, Consumer& consumer, LeaseId lease, Time now) {
     overrule(it, consumer.id);
     const std::uint64_t key = key_of(it);
@@ -181,9 +195,7 @@ void Group::Impl::announce_run(Consumer& consumer, const HeldRun& held, Time now
         next = part.last + 1;
         const Span& span = it->second;
         const bool mine = span.state == SpanState::leased && span.holder == consumer.id;
-        const std::uint64_t key = key_of(it);
-        const bool key_taken = key != 0 && span.state != SpanState::leased && keys_.leased(key);
-        if (key_taken || !adoptable(span, consumer.id, held.lease)) {
+        if (key_taken(it, consumer.id, held.started) || !adoptable(span, consumer.id, held.lease)) {
             if (!mine || !consumer.announced.contains(part.first)) revoke(part);
             ++it;
             continue;

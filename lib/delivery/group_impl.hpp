@@ -189,6 +189,7 @@ private:
     std::uint64_t charge(SpanIt it, std::uint64_t budget);
     [[nodiscard]] std::vector<Seq> held_in_hand_out_order(ConsumerId id);
     [[nodiscard]] bool adoptable(const Span& span, ConsumerId id, LeaseId lease) const;
+    [[nodiscard]] bool key_taken(SpanIt it, ConsumerId id, bool started);
     void adopt(SpanIt it, Consumer& consumer, LeaseId lease, Time now);
     void announce_run(Consumer& consumer, const HeldRun& held, Time now, std::vector<Run>& revoked);
 

@@ -80,7 +80,10 @@ INSTANTIATE_TEST_SUITE_P(Keys, SeedTest,
                                          Found{18228, kEndedUnderAHolder, Profile::keys},
                                          Found{19249, kEndedUnderAHolder, Profile::keys},
                                          Found{25078, kEndedUnderAHolder, Profile::keys},
-                                         Found{29697, kEndedUnderAHolder, Profile::keys}),
+                                         Found{29697,
+                                               "after a restart: what it had started was revoked, "
+                                               "for a message of the key that it had acked",
+                                               Profile::keys}),
                          [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
 }  // namespace

@@ -146,6 +146,40 @@ TEST(GroupKeys, WaitsForAnAnnouncedHolderOfTheKey) {
     EXPECT_EQ(rig.give_one().run, (Seqs{5, 5}));
 }
 
+TEST(GroupKeys, LeavesTheNextOfAKeyToAConsumerThatStillHasToTellOfTheOneBefore) {
+    Rig rig(durable());
+    rig.records.keys = {{1, 5}, {2, 5}, {3, 5}};
+    rig.recover({}, 3, 2);
+    rig.group.mark_stored(100);
+    rig.consumer(2);
+    EXPECT_THAT(rig.give(), IsEmpty());  // reads the keys
+    // It had acked the first, and the process before had heard it, when it was given the second.
+    rig.group.add_consumer(1, rig.now);
+    EXPECT_THAT(rig.announce(1, {{{1, 1}, kOldLease, true}, {{2, 2}, {3, 51}, true}}), IsEmpty());
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {1, 1}, kOldLease).empty());
+    rig.pass(2s);
+    EXPECT_THAT(rig.give(), IsEmpty());
+    EXPECT_TRUE(rig.settle(1, SettleKind::ack, {2, 2}, {3, 51}).empty());
+    EXPECT_EQ(rig.give_one().run, (Seqs{3, 3}));
+}
+
+TEST(GroupKeys, LeavesWhatAnotherHasStartedToItBeforeTheSettlementOfTheOneBeforeHasCome) {
+    for (const bool started : {true, false}) {
+        Rig rig(durable());
+        rig.records.keys = {{1, 5}, {2, 5}};
+        rig.recover({}, 2, 2);
+        rig.consumer(3);
+        rig.group.mark_stored(100);
+        rig.group.append(3);
+        rig.records.keys[3] = 6;
+        EXPECT_EQ(rig.give_one().run, (Seqs{3, 3}));  // reads the keys
+        rig.group.add_consumer(1, rig.now);
+        rig.group.add_consumer(2, rig.now);
+        EXPECT_THAT(rig.announce(1, {{{1, 1}, kOldLease, true}}), IsEmpty());
+        EXPECT_EQ(rig.announce(2, {{{2, 2}, {3, 51}, started}}).empty(), started);
+    }
+}
+
 TEST(GroupKeys, KeepsAnOlderOneBackWhileAYoungerIsHeld) {
     Rig rig;
     rig.records.keys = {{1, 5}, {2, 5}};
