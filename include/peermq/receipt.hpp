@@ -35,6 +35,9 @@ public:
                             std::chrono::nanoseconds timeout = std::chrono::hours(24 * 365)) const;
     /// The same without waiting.
     [[nodiscard]] bool done(Until until = Until::durable) const;
+    /// True when wait() would throw: the message has not come that far and never will. For event
+    /// loops, which ask without waiting.
+    [[nodiscard]] bool failed(Until until = Until::durable) const;
     /// The id under which consumers see the message unless it was sent with one of its own.
     [[nodiscard]] std::string id() const;
     /// Position in the queue's stream, counting from 1; a crash may leave numbers out.

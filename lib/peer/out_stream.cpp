@@ -204,6 +204,11 @@ bool OutStream::done(Until until, base::Seq seq) {
     return reached(until, seq);
 }
 
+bool OutStream::lost(Until until, base::Seq seq) {
+    const Lock lock(mutex_);
+    return (failure_ || closed_) && !reached(until, seq);
+}
+
 base::Seq OutStream::accepted_end() {
     const Lock lock(mutex_);
     return accepted_end_;

@@ -84,6 +84,8 @@ public:
     /// Waits until `seq` has come that far; false at the deadline. Throws the failure, or closed.
     bool wait(Until until, base::Seq seq, base::Time deadline);
     [[nodiscard]] bool done(Until until, base::Seq seq);
+    /// It has not come that far and never will: storing failed, or the peer is closed.
+    [[nodiscard]] bool lost(Until until, base::Seq seq);
     /// Throws what storing failed with, if it did.
     void throw_if_failed();
     /// The same for everything accepted so far.

@@ -35,6 +35,8 @@ bool Receipt::wait(Until until, std::chrono::nanoseconds timeout) const {
 
 bool Receipt::done(Until until) const { return stream_ && stream_->done(until, seq_); }
 
+bool Receipt::failed(Until until) const { return !stream_ || stream_->lost(until, seq_); }
+
 std::string Receipt::id() const {
     if (!stream_) return {};
     return stream_->config().id.hex() + "-" + std::to_string(stream_->config().epoch.counter) +

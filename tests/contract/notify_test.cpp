@@ -71,6 +71,7 @@ TEST_P(Notify, DurableAndAckedMessagesAreTold) {
     push.notify(notifier);
     notifier.reset();
     const Receipt receipt = push.post({.body = "x"});
+    EXPECT_FALSE(receipt.failed(Until::acked));
     auto delivery = jobs.receive(20s);
     ASSERT_TRUE(delivery.has_value());
     delivery->ack();
@@ -85,8 +86,11 @@ TEST_P(Notify, TheEndOfThePeerIsToldToWhoWaitsForReceipts) {
     Push push = peer.push("jobs");
     push.notify(notifier);
     notifier.reset();
+    const Receipt receipt = push.post({.body = "x"});
     (void)peer.close(0ns);
     EXPECT_TRUE(readable(notifier, 0));
+    EXPECT_TRUE(receipt.failed(Until::acked));
+    EXPECT_FALSE(receipt.failed());
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, Notify, ::testing::Values(Wire::inproc, Wire::ipc, Wire::tcp),

@@ -5,6 +5,8 @@
 #include <new>
 #include <string_view>
 
+#include "gil.hpp"
+
 namespace peermq::python {
 namespace {
 
@@ -20,6 +22,7 @@ void set_error_maker(PyObject* maker) {
 }
 
 void raise(const Error& error) noexcept {
+    if (error.code() == ErrorCode::closed) park_if_leaving();
     if (!error_maker) {
         PyErr_SetString(PyExc_RuntimeError, error.what());
         return;

@@ -9,11 +9,17 @@
 namespace peermq::python {
 namespace {
 
+std::atomic<bool> closing{false};
 std::atomic<bool> leaving{false};
 /// The one that may go on when it has begun.
 std::atomic<std::thread::id> leaver{};
 /// Threads between asking for the lock and having it.
 std::atomic<int> asking{0};
+
+/// Daemon threads end with the process, wherever they are.
+[[noreturn]] void park() noexcept {
+    while (true) pause();
+}
 
 /// False: the interpreter ends, and this thread must not ask.
 bool may_ask() noexcept {
@@ -28,10 +34,7 @@ bool may_ask() noexcept {
 Unlocked::Unlocked() noexcept : state_(PyEval_SaveThread()) {}
 
 Unlocked::~Unlocked() {
-    if (!may_ask()) {
-        // Daemon threads end with the process, wherever they are.
-        while (true) pause();
-    }
+    if (!may_ask()) park();
     PyEval_RestoreThread(state_);
     asking.fetch_sub(1);
 }
@@ -47,8 +50,18 @@ Locked::~Locked() {
     if (held_) PyGILState_Release(state_);
 }
 
-void leave_interpreter() {
+void begin_leaving() noexcept {
     leaver.store(std::this_thread::get_id());
+    closing.store(true);
+}
+
+void park_if_leaving() noexcept {
+    if (!closing.load() || leaver.load() == std::this_thread::get_id()) return;
+    PyEval_SaveThread();
+    park();
+}
+
+void leave_interpreter() {
     leaving.store(true);
     // Those who asked in time get the lock, and are parked the next time.
     const Unlocked unlocked;

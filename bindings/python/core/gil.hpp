@@ -51,7 +51,13 @@ private:
     PyGILState_STATE state_{};
 };
 
-/// From an atexit handler, after which only the calling thread runs Python code: others are parked
+/// From an atexit handler, before peers are closed: what then finds its peer closed is told nothing
+/// any more.
+void begin_leaving() noexcept;
+/// For threads that met a closed peer: parks the calling one if that is due to begin_leaving(). The
+/// thread must hold the lock.
+void park_if_leaving() noexcept;
+/// Later in that handler, after which only the calling thread runs Python code: others are parked
 /// when they come back for the lock.
 void leave_interpreter();
 /// In the child of a fork only the forking thread is left.

@@ -43,16 +43,20 @@ NB_MODULE(_core, module) {
         .def("reset", &Notifier::reset)
         .def("notify", &Notifier::notify);
 
-    module.def("pack", [](nb::handle value) {
-        std::string packed;
-        pack(value.ptr(), packed);
-        return nb::bytes(packed.data(), packed.size());
-    });
+    module.def(
+        "pack",
+        [](nb::handle value) {
+            std::string packed;
+            pack(value.ptr(), packed);
+            return nb::bytes(packed.data(), packed.size());
+        },
+        nb::arg("value").none());
     module.def("unpack", [](nb::bytes bytes) {
         return nb::steal(unpack({bytes.c_str(), bytes.size()}));
     });
     module.def("_set_error_maker", [](nb::handle maker) { set_error_maker(maker.ptr()); });
     module.def("_set_pack_hook", [](nb::handle hook) { set_pack_hook(hook.ptr()); });
+    module.def("_begin_leaving", &begin_leaving);
     module.def("_leave_interpreter", &leave_interpreter);
     module.def("_after_fork_in_child", &after_fork_in_child);
     module.def("_library_version", [] { return std::string(library_version()); });

@@ -106,14 +106,16 @@ void add_pull(nb::module_& module) {
                  self->set_concurrency(concurrency);
              })
         .def("_notify", [](PullHandle& self, const Notifier& notifier) { self->notify(notifier); })
-        .def("_on_refused",
-             [](PullHandle& self, nb::object call) {
-                 if (call.is_none()) {
-                     self->on_refused({});
-                 } else {
-                     self->on_refused(id_callback(call.ptr()));
-                 }
-             })
+        .def(
+            "_on_refused",
+            [](PullHandle& self, nb::object call) {
+                if (call.is_none()) {
+                    self->on_refused({});
+                } else {
+                    self->on_refused(id_callback(call.ptr()));
+                }
+            },
+            nb::arg("callback").none())
         .def("_stats", [](PullHandle& self) {
             PullStats stats;
             {

@@ -98,12 +98,14 @@ void add_push(nb::module_& module) {
                  }
                  new (self) PushHandle(std::move(*push));
              })
-        .def("_flush",
-             [](PushHandle& self, nb::object timeout, bool acked) {
-                 return wait(to_timeout(timeout.ptr(), "timeout"), [&](Duration slice) {
-                     return self->flush(acked ? Until::acked : Until::durable, slice);
-                 });
-             })
+        .def(
+            "_flush",
+            [](PushHandle& self, nb::object timeout, bool acked) {
+                return wait(to_timeout(timeout.ptr(), "timeout"), [&](Duration slice) {
+                    return self->flush(acked ? Until::acked : Until::durable, slice);
+                });
+            },
+            nb::arg("timeout").none(), nb::arg("acked"))
         .def("_purge",
              [](PushHandle& self) {
                  const Unlocked unlocked;

@@ -86,6 +86,13 @@ PyObject* receipt_done(PyObject* object, void* until) {
     });
 }
 
+PyObject* receipt_failed(PyObject* object, void* until) {
+    return guarded([&] {
+        return PyBool_FromLong(
+            Box<Receipt>::of(object).failed(until ? Until::acked : Until::durable));
+    });
+}
+
 PyObject* receipt_id(PyObject* object, void*) {
     return guarded([&] { return from_text(Box<Receipt>::of(object).id()); });
 }
@@ -103,6 +110,8 @@ PyGetSetDef receipt_properties[] = {
     {"done", receipt_done, nullptr, "True once the message is durable.", nullptr},
     {"acked", receipt_done, nullptr, "True once a consumer has settled the message.",
      const_cast<char*>("acked")},
+    {"_failed", receipt_failed, nullptr, nullptr, nullptr},
+    {"_failed_acked", receipt_failed, nullptr, nullptr, const_cast<char*>("acked")},
     {"id", receipt_id, nullptr,
      "The id under which consumers see the message unless it was sent with one of its own.",
      nullptr},

@@ -24,6 +24,7 @@ class ErrorCode(str, enum.Enum):
     timeout = "timeout"
     not_connected = "not_connected"
     quota = "quota"
+    circuit_open = "circuit_open"
     invalid_argument = "invalid_argument"
     invalid_state = "invalid_state"
     too_large = "too_large"
@@ -37,6 +38,8 @@ class ErrorCode(str, enum.Enum):
     io_error = "io_error"
     corrupt = "corrupt"
     version_mismatch = "version_mismatch"
+    outcome_unknown = "outcome_unknown"
+    cancelled = "cancelled"
     remote_error = "remote_error"
 
     def __str__(self) -> str:

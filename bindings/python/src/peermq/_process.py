@@ -21,8 +21,9 @@ def register(peer: Peer) -> None:
 
 
 def _at_exit() -> None:
-    # Closing wakes who waits in a daemon thread; what comes back for the interpreter after that
-    # finds it gone and is parked.
+    # Closing wakes who waits in a daemon thread and lets its handler finish; after that, what comes
+    # back for the interpreter is parked.
+    _core._begin_leaving()
     for peer in list(_peers):
         try:
             peer.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
-from ._errors import Timeout
+from ._errors import InvalidArgument, Timeout
 from ._message import Message
 from ._time import Duration
 
@@ -89,6 +89,8 @@ class Push(_core.Push):
         Raises Timeout when `timeout` seconds pass first, and the first failure that no receipt was
         asked about.
         """
+        if until not in ("durable", "acked"):
+            raise InvalidArgument(f'until: "durable" or "acked" are possible, not {until!r}')
         if not self._flush(timeout, until == "acked"):
             raise Timeout(f'queue "{self._queue}": not everything was {until} after {timeout} s')
         return True
