@@ -43,6 +43,19 @@ def keywords(message: Message) -> dict[str, Any]:
     }
 
 
+def check_until(until: str) -> None:
+    """Raises InvalidArgument."""
+    if until not in ("durable", "acked"):
+        raise InvalidArgument(f'until: "durable" or "acked" are possible, not {until!r}')
+
+
+def id_of(message: Message, receipt: _core.Receipt) -> str:
+    """Under which consumers see it."""
+    if not message.id:
+        return receipt.id
+    return message.id if isinstance(message.id, str) else message.id.decode(errors="surrogateescape")
+
+
 def post_each(push: _core.Push, messages: Iterable[Any]) -> tuple[list[str], _core.Receipt | None]:
     """Posts all; their ids, and the receipt of the last."""
     ids: list[str] = []
@@ -50,8 +63,7 @@ def post_each(push: _core.Push, messages: Iterable[Any]) -> tuple[list[str], _co
     for one in messages:
         if isinstance(one, Message):
             receipt = push.post(one.data, **keywords(one))
-            given = one.id
-            ids.append((given if isinstance(given, str) else given.decode()) if given else receipt.id)
+            ids.append(id_of(one, receipt))
         else:
             receipt = push.post(one)
             ids.append(receipt.id)
@@ -89,8 +101,7 @@ class Push(_core.Push):
         Raises Timeout when `timeout` seconds pass first, and the first failure that no receipt was
         asked about.
         """
-        if until not in ("durable", "acked"):
-            raise InvalidArgument(f'until: "durable" or "acked" are possible, not {until!r}')
+        check_until(until)
         if not self._flush(timeout, until == "acked"):
             raise Timeout(f'queue "{self._queue}": not everything was {until} after {timeout} s')
         return True
