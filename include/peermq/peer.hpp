@@ -10,6 +10,8 @@
 #include "peermq/publisher.hpp"
 #include "peermq/pull.hpp"
 #include "peermq/push.hpp"
+#include "peermq/replier.hpp"
+#include "peermq/requester.hpp"
 #include "peermq/stats.hpp"
 #include "peermq/subscriber.hpp"
 
@@ -67,6 +69,14 @@ public:
     /// publishers have topics that can match, perhaps none.
     /// Throws Error: invalid_argument (pattern, options), closed, io_error.
     Subscriber subscriber(std::string_view pattern, SubscriberOptions options = {});
+    /// The asking side of a service; names as for queues, of which they are independent.
+    /// Throws Error: invalid_argument, invalid_state (options differ from those that this peer
+    /// opened it with), unsupported (durability without a spool), quota, closed, io_error.
+    Requester requester(std::string_view service, RequesterOptions options = {});
+    /// The answering side of a service.
+    /// Throws Error: invalid_argument, invalid_state (this peer answers it already), closed,
+    /// io_error.
+    Replier replier(std::string_view service, ReplierOptions options = {});
 
     /// Stops receiving, waits until the queues with Durability::memory are settled, which have no
     /// second chance, lets handlers finish, sends what is settled, says BYE, closes the spool. True

@@ -81,6 +81,49 @@ struct SubscriberStats {
     std::vector<std::string> refusals;  ///< what linked peers have against it
 };
 
+/// Of the circuit breaker of a requester.
+enum class BreakerState {
+    closed,     ///< all requests go out
+    open,       ///< none does
+    half_open,  ///< one at a time, to see
+};
+
+/// One service as a requesting peer sees it.
+struct RequesterStats {
+    std::string service;
+    std::string durability;  ///< "memory", "os" or "disk"
+    std::uint64_t in_flight = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t replies = 0;          ///< whole ones, failures of handlers included
+    std::uint64_t remote_failures = 0;  ///< of those, failures of handlers
+    std::uint64_t timeouts = 0;
+    std::uint64_t cancelled = 0;
+    std::uint64_t outcome_unknown = 0;
+    std::uint64_t late_replies = 0;  ///< parts that nobody waited for any more: dropped
+    std::uint64_t retries = 0;       ///< handed out again after a replier was lost
+    std::uint64_t rejected = 0;      ///< not sent: the breaker was open
+    std::uint64_t callback_failures = 0;
+    std::uint64_t repliers = 0;
+    BreakerState breaker = BreakerState::closed;
+};
+
+/// One service as a replying peer sees it.
+struct ReplierStats {
+    std::string service;
+    std::uint64_t ready = 0;        ///< arrived, not yet taken by receive()
+    std::uint64_t started = 0;      ///< taken, reply not sent yet
+    std::uint64_t unconfirmed = 0;  ///< replies kept, since the requester has not confirmed yet
+    std::uint64_t received = 0;
+    std::uint64_t redelivered = 0;
+    std::uint64_t replies = 0;   ///< whole ones, failures included
+    std::uint64_t failures = 0;  ///< of those, by fail(), exceptions, or no reply
+    std::uint64_t replayed = 0;  ///< answered from the cache
+    std::uint64_t expired = 0;   ///< skipped: past their deadline
+    std::uint64_t cancelled = 0;
+    std::uint64_t dropped = 0;  ///< replies without room while their requester was away
+    std::uint64_t requesters = 0;
+};
+
 struct LinkStats {
     std::string peer;    ///< remote peer id, hexadecimal
     std::string remote;  ///< endpoint

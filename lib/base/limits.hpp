@@ -73,6 +73,8 @@ inline constexpr auto kReconnectWaitMax = 10s;
 
 // --- delivery
 inline constexpr auto kLeaseDuration = 30s;
+/// The shortest that a producer may choose.
+inline constexpr auto kLeaseMin = 6s;
 inline constexpr auto kResumeGrace = 2s;
 /// After a restart, what may have been handed out waits this long for its holders.
 inline constexpr auto kRecoverGrace = 2s;

@@ -20,7 +20,7 @@ void Group::skip(Run run) { impl_->skip(run); }
 void Group::configure(GroupOptions options) { impl_->configure(options); }
 std::uint64_t Group::purge() { return impl_->purge(); }
 std::uint64_t Group::drop_oldest(std::uint64_t count) { return impl_->drop_oldest(count); }
-void Group::abandon(Run run) { impl_->abandon(run); }
+std::vector<Group::Held> Group::abandon(Run run) { return impl_->abandon(run); }
 void Group::repeatable(Run run) { impl_->repeatable(run); }
 void Group::pause() { impl_->set_paused(true); }
 void Group::resume() { impl_->set_paused(false); }

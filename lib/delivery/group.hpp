@@ -226,8 +226,13 @@ public:
     /// how many; emits facts.
     std::uint64_t drop_oldest(std::uint64_t count);
     /// These need not be worked on any more, whatever becomes of them: settled at once unless
-    /// somebody holds them, else when he settles or loses them. Emits facts.
-    void abandon(Run run);
+    /// somebody holds them, else when he settles or loses them. Emits facts. Returns who holds
+    /// what.
+    struct Held {
+        ConsumerId consumer = 0;
+        Run run;
+    };
+    std::vector<Held> abandon(Run run);
     /// With Repeat::if_told: these may be handed out again.
     void repeatable(Run run);
     void pause();

@@ -7,8 +7,8 @@
 
 namespace peermq::delivery {
 
-template <typename Held>
-std::uint64_t Group::Impl::drop_unheld(Run run, Held&& held) {
+template <typename VisitHeld>
+std::uint64_t Group::Impl::drop_unheld(Run run, VisitHeld&& held) {
     std::uint64_t dropped = 0;
     auto it = spans_.ending_at_or_after(run.first);
     while (it != spans_.end() && it->first <= run.last) {
@@ -17,7 +17,7 @@ std::uint64_t Group::Impl::drop_unheld(Run run, Held&& held) {
         if (!leave) it = spans_.isolate(it, part);
         const auto following = std::next(it);
         if (leave) {
-            held(part);
+            held(it, part);
         } else {
             retire(it);
             dropped += part.count();
@@ -38,7 +38,7 @@ void Group::Impl::lose(Run run) {
     run.last = std::min(run.last, end_);
     if (run.empty()) return;
     unscanned_.remove(run);
-    counters_.lost += drop_unheld(run, [](Run) {});
+    counters_.lost += drop_unheld(run, [](SpanIt, Run) {});
 }
 
 void Group::Impl::skip(Run run) {
@@ -47,24 +47,28 @@ void Group::Impl::skip(Run run) {
     if (run.empty()) return;
     unscanned_.remove(run);
     skipping_ = true;
-    (void)drop_unheld(run, [](Run) {});
+    (void)drop_unheld(run, [](SpanIt, Run) {});
     skipping_ = false;
 }
 
-void Group::Impl::abandon(Run run) {
+std::vector<Group::Held> Group::Impl::abandon(Run run) {
+    std::vector<Held> held;
     run.first = std::max<Seq>(run.first, 1);
     run.last = std::min(run.last, end_);
-    if (run.empty()) return;
-    base::RunSet held;
-    counters_.abandoned += drop_unheld(run, [&](Run part) { held.add(part); });
-    held.for_each([&](Run part) { unwanted_.add(part); });
+    if (run.empty()) return held;
+    counters_.abandoned += drop_unheld(run, [&](SpanIt it, Run part) {
+        if (it->second.state == SpanState::leased) held.push_back({it->second.holder, part});
+    });
+    for (const Held& one : held) unwanted_.add(one.run);
+    return held;
 }
 
 void Group::Impl::drop_unwanted() {
     if (!unwanted_back_) return;
     unwanted_back_ = false;
     const base::RunSet unwanted = unwanted_;
-    unwanted.for_each([&](Run run) { counters_.abandoned += drop_unheld(run, [](Run) {}); });
+    unwanted.for_each(
+        [&](Run run) { counters_.abandoned += drop_unheld(run, [](SpanIt, Run) {}); });
 }
 
 void Group::Impl::repeatable(Run run) {

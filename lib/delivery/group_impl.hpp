@@ -97,7 +97,7 @@ public:
     // group_end.cpp
     void lose(Run run);
     void skip(Run run);
-    void abandon(Run run);
+    std::vector<Held> abandon(Run run);
     void repeatable(Run run);
 
     // group_check.cpp
@@ -241,9 +241,9 @@ private:
     [[nodiscard]] Time recall_time(const Consumer& consumer) const;
 
     // group_end.cpp
-    /// Settles what nobody holds of `run`; calls `held(part)` for the rest; returns how many.
-    template <typename Held>
-    std::uint64_t drop_unheld(Run run, Held&& held);
+    /// Settles what nobody holds of `run`; calls `held(it, part)` for the rest; returns how many.
+    template <typename VisitHeld>
+    std::uint64_t drop_unheld(Run run, VisitHeld&& held);
     void drop_unwanted();
     /// Whether the message may be handed out again although its holder has not said what became of
     /// it; that spends from the budget.

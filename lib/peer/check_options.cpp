@@ -11,9 +11,6 @@ namespace {
 
 namespace limits = base::limits;
 
-/// The shortest lease that a producer may choose.
-constexpr auto kLeaseMin = std::chrono::seconds(6);
-
 [[noreturn]] void refuse(const std::string& text) {
     throw Error(ErrorCode::invalid_argument, text);
 }
@@ -38,7 +35,7 @@ delivery::InboxOptions checked_inbox(const Options& options, const std::string& 
     inbox.concurrency = options.concurrency;
     inbox.max_processing = options.max_processing;
     // Each producer chooses its lease and does not tell: renewed for the shortest, none runs out.
-    inbox.lease_duration = kLeaseMin;
+    inbox.lease_duration = limits::kLeaseMin;
     return inbox;
 }
 
@@ -56,7 +53,7 @@ void check_name(std::string_view what, std::string_view name) {
 }
 
 void check_push_options(const PushOptions& options, bool has_spool) {
-    require(options.lease >= kLeaseMin,
+    require(options.lease >= limits::kLeaseMin,
             "PushOptions::lease: at least 6 s, or a slow link costs leases");
     require(options.retry_wait_min.count() >= 0,
             "PushOptions::retry_wait_min: must not be negative");

@@ -16,10 +16,11 @@ namespace {
 
 }  // namespace
 
-std::string encode_properties(const Message& message) {
+std::string encode_properties(const Message& message, std::span<const HeaderView> extra) {
     std::string encoded;
-    if (message.headers.empty() && message.id.empty() && message.correlation_id.empty() &&
-        message.reply_to.empty() && message.content_type.empty()) {
+    if (extra.empty() && message.headers.empty() && message.id.empty() &&
+        message.correlation_id.empty() && message.reply_to.empty() &&
+        message.content_type.empty()) {
         return encoded;
     }
     std::vector<record::HeaderView> all;
@@ -30,6 +31,7 @@ std::string encode_properties(const Message& message) {
     add(kCorrelationIdHeader, message.correlation_id);
     add(kReplyToHeader, message.reply_to);
     add(kContentTypeHeader, message.content_type);
+    all.insert(all.end(), extra.begin(), extra.end());
     for (const HeaderView& header : message.headers) {
         // Why it lay among the dead letters is no part of a message that is sent again.
         if (header.first.starts_with(kDeadPrefix)) continue;

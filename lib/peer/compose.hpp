@@ -4,6 +4,7 @@
 /// Shared by the patterns. Threads: any.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,9 @@ namespace peermq::detail {
 
 /// Headers and properties as they lie in a record; empty when there are none, which is the fast
 /// path. Throws Error: invalid_argument (a reserved name), too_large.
-[[nodiscard]] std::string encode_properties(const Message& message);
+/// `extra` are reserved headers that a pattern adds.
+[[nodiscard]] std::string encode_properties(const Message& message,
+                                            std::span<const HeaderView> extra = {});
 
 /// Appends `message`, under `topic` unless that is empty; nothing when the stream is full and so
 /// asked, or until `deadline`. Throws Error like encode_properties() and OutStream::append(), and

@@ -32,6 +32,11 @@ void Notifications::pull_wants_flush(const std::shared_ptr<InStream>& stream) {
     pulls_.push_back(stream);
 }
 
+void Notifications::calls_changed(const std::shared_ptr<Calls>& calls) {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back(calls);
+}
+
 Engine::Engine(EngineOptions options, base::Random& random, net::Transport& transport,
                spool::Spool* spool, CommitQueue* commits, EventSink& events)
     : options_(std::move(options)),
@@ -51,11 +56,13 @@ void Engine::set_now(base::Time now, base::WallTime wall_now) {
 void Engine::step() {
     std::vector<std::shared_ptr<OutStream>> advanced;
     std::vector<std::shared_ptr<InStream>> pulls;
+    std::vector<std::shared_ptr<Calls>> calls;
     std::uint64_t ticket = 0;
     {
         const std::lock_guard lock(notifications_.mutex_);
         advanced.swap(notifications_.advanced_);
         pulls.swap(notifications_.pulls_);
+        calls.swap(notifications_.calls_);
         ticket = notifications_.ticket_;
     }
     for (const auto& stream : advanced) {
@@ -67,6 +74,13 @@ void Engine::step() {
         if (producer == nullptr) continue;
         producer->group.append(stream->handable_end());
         wake(*producer);
+    }
+    for (const auto& one : calls) {
+        one->listed.store(false);
+        if (Producer* producer = find(*one->stream())) {
+            (void)catch_up(*producer);
+            flush_calls(*producer);
+        }
     }
     while (!awaiting_store_.empty() && awaiting_store_.front().ticket <= ticket) {
         const std::function<void()> action = std::move(awaiting_store_.front().action);
@@ -119,6 +133,7 @@ base::Time Engine::next_deadline() const {
         deadline = std::min(deadline, link->machine.next_deadline());
     for (const auto& [key, producer] : producers_) {
         deadline = std::min(deadline, producer->group.next_deadline());
+        if (producer->calls) deadline = std::min(deadline, producer->calls->next_deadline());
     }
     // Not before the next tick may come, or whoever waits for this would spin until then.
     return std::max(deadline, tick_after_);

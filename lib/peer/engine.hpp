@@ -33,11 +33,14 @@
 #include "peer/in_batch.hpp"
 #include "peer/in_stream.hpp"
 #include "peer/out_stream.hpp"
+#include "peer/replies.hpp"
 #include "peermq/events.hpp"
 #include "peermq/stats.hpp"
 #include "wire/frames.hpp"
 
 namespace peermq::detail {
+
+class Calls;
 
 struct EngineOptions {
     base::PeerId peer;
@@ -64,12 +67,14 @@ public:
     void stream_advanced(const std::shared_ptr<OutStream>& stream);
     void committed(const std::vector<std::shared_ptr<OutStream>>& streams, std::uint64_t ticket);
     void pull_wants_flush(const std::shared_ptr<InStream>& stream);
+    void calls_changed(const std::shared_ptr<Calls>& calls);
 
 private:
     friend class Engine;
     std::mutex mutex_;
     std::vector<std::shared_ptr<OutStream>> advanced_;
     std::vector<std::shared_ptr<InStream>> pulls_;
+    std::vector<std::shared_ptr<Calls>> calls_;
     std::uint64_t ticket_ = 0;
 };
 
@@ -93,6 +98,7 @@ struct LinkState;
 struct Topic;
 struct Subscription;
 struct Beginning;
+struct Outgoing;
 
 class Engine final : public net::TransportEvents {
 public:
@@ -107,6 +113,8 @@ public:
     // --- queues
     void add_producer(const std::shared_ptr<OutStream>& stream, delivery::GroupOptions options,
                       const std::shared_ptr<OutStream>& dead_letters);
+    /// The requests of a service; `calls` hears how each ends.
+    void add_service(const std::shared_ptr<Calls>& calls, delivery::GroupOptions options);
     /// As found in the spool.
     void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
     void configure_producer(const OutStream& stream, delivery::GroupOptions options);
@@ -187,6 +195,10 @@ private:
     [[nodiscard]] wire::Hello make_hello(const LinkState& link) const;
 
     // sending side: engine_producer.cpp, engine_hand_out.cpp, engine_store.cpp, engine_settle.cpp
+    Producer& new_producer(const std::shared_ptr<OutStream>& stream, delivery::GroupOptions options,
+                           const std::shared_ptr<OutStream>& dead_letters);
+    /// Offers it to everybody who wants what has its kind and name.
+    void introduce(Producer& producer, wire::StreamKind kind);
     void on_want(LinkState& link, const wire::Want& want);
     void on_unwant(LinkState& link, const wire::Unwant& unwant);
     void offer(LinkState& link, std::uint32_t want, Producer& producer);
@@ -270,6 +282,22 @@ private:
     void tell_confirmed(Consumer& consumer);
     [[nodiscard]] Consumer* find_consumer(const InStream& stream) const;
 
+    // requests and replies, both sides: engine_requests.cpp
+    void on_reply(LinkState& link, std::uint32_t handle, const wire::Reply& reply,
+                  const net::Received& received);
+    void take_reply(LinkState& link, Outgoing& outgoing, const wire::Reply& reply,
+                    const std::shared_ptr<const void>& pin);
+    void on_reply_credit(LinkState& link, std::uint32_t handle, const wire::ReplyCredit& credit);
+    void on_cancel(LinkState& link, std::uint32_t handle, const wire::Cancel& cancel);
+    void flush_calls(Producer& producer);
+    void give_up_request(Producer& producer, base::Run run, delivery::ConsumerId answered_by);
+    void end_unclear(Producer& producer, const delivery::Facts::Dead& dead);
+    void send_replies(Consumer& consumer);
+    /// The link has room again.
+    void flush_replies(LinkState& link);
+    void send_piece(LinkState& link, std::uint32_t handle, const Replies::Piece& piece);
+    void forget_confirmed(const Incoming& incoming);
+
     // receiving side: engine_consumer.cpp
     void send_wants(LinkState& link, const Consumer& consumer);
     void release_stopped_pulls();
@@ -297,7 +325,7 @@ private:
 
     Notifications notifications_;
     std::map<ProducerKey, std::unique_ptr<Producer>> producers_;
-    std::map<std::string, Producer*, std::less<>> producers_by_name_;
+    std::map<std::pair<wire::StreamKind, std::string>, Producer*> producers_by_name_;
     std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
     std::vector<Topic*> dirty_topics_;
     std::vector<Producer*> ending_;  ///< subscriptions that go at the end of the step

@@ -106,7 +106,10 @@ void Engine::release_stopped_pulls() {
 
 void Engine::send_wants(LinkState& link, const Consumer& consumer) {
     if (consumer.subscribe) return send_subscribe(link, consumer);
-    send(link, 0, wire::Want{consumer.want, wire::StreamKind::queue, consumer.stream->queue()});
+    const bool service = consumer.stream->replies() != nullptr;
+    send(link, 0,
+         wire::Want{consumer.want, service ? wire::StreamKind::service : wire::StreamKind::queue,
+                    consumer.stream->queue()});
 }
 
 void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& offer) {
@@ -130,6 +133,7 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
     }
     auto& source = link.session->sources[{offer.stream, consumer.stream.get()}];
     if (source.stream == nullptr) source = {consumer.stream.get(), next_id_++};
+    source.persistent = offer.level != wire::Level::memory;
     Incoming incoming;
     incoming.consumer = &consumer;
     incoming.source = source.id;
@@ -137,11 +141,13 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
     link.incoming[handle] = std::move(incoming);
     consumer.ended.erase(offer.stream);
     consumer.sources[source.id] = {link.session, handle};
+    if (consumer.stream->replies() != nullptr) consumer.source_of[offer.stream] = source.id;
     consumer.stream->with_inbox([&](delivery::Inbox& inbox) {
         inbox.source_up(source.id, offer.stream, offer.level != wire::Level::memory, offer.ready,
                         now_);
         inbox.source_heard(source.id, now_);
     });
+    if (Replies* replies = consumer.stream->replies()) replies->link_up(offer.stream);
     flush_pull(consumer);
 }
 
@@ -190,6 +196,7 @@ void Engine::on_batch(LinkState& link, std::uint32_t handle, const wire::Batch& 
     content->records = batch.records;
     content->pin = received.pin;
     content->stream = incoming.stream;
+    content->clock_skew = link.clock_skew;
     std::uint64_t count = 0;
     for (const wire::BatchRun& run : batch.runs) count += run.run.count();
     if (count > batch.records.size() / record::kHeaderBytes)
@@ -277,6 +284,7 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
     const auto told = stream->with_inbox([&](delivery::Inbox& inbox) {
         return inbox.confirmed(incoming.source, confirm.number, refused);
     });
+    forget_confirmed(incoming);
     for (const delivery::RefusedSettlement& late : told) {
         events_.emit({EventKind::ack_refused, link.session->peer.hex(), stream->queue(),
                       late.run.count(),
@@ -293,6 +301,7 @@ void Engine::on_confirm(LinkState& link, std::uint32_t handle, const wire::Confi
 }
 
 void Engine::flush_pull(Consumer& consumer) {
+    if (consumer.stream->replies() != nullptr) send_replies(consumer);
     const delivery::InboxActions actions = consumer.stream->with_inbox(
         [&](delivery::Inbox& inbox) { return inbox.take_actions(now_); });
     if (actions.empty()) return;

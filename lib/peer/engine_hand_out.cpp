@@ -69,6 +69,7 @@ bool Engine::hand_out(Producer& producer) {
     // Nobody tells of records in memory while earlier ones wait; see took_all().
     const bool looking = take_in(producer);
     if (looking && producer.subscription->scanned < producer.subscription->scan_first) return true;
+    if (producer.calls) flush_calls(producer);
     std::vector<delivery::Assignment> assignments;
     HandOut context(*this, producer);
     const bool more = producer.group.hand_out(context, kQuantumBytes, base::limits::kBatchBytesMax,

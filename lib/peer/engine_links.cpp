@@ -15,6 +15,8 @@ constexpr std::size_t kPendingBytesMax = 32 * base::limits::kMiB;
 /// A session whose link is lost is kept this long beyond the resume grace: its late settlements
 /// still find their leases.
 constexpr auto kSessionKept = 2 * base::limits::kLeaseDuration;
+/// Wall clocks that differ by less count as equal.
+constexpr auto kClockSkewSeen = std::chrono::seconds(1);
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -116,6 +118,10 @@ void Engine::on_hello(LinkState& link, const wire::Hello& hello) {
     }
     link.greeted = true;
     link.hello = hello;
+    // Less may be the time that the HELLO was on its way.
+    const base::Duration skew = std::chrono::nanoseconds(hello.wall_time_ns) -
+                                wall_now_.time_since_epoch();
+    if (std::chrono::abs(skew) > kClockSkewSeen) link.clock_skew = skew;
     link.peer_nonce = hello.nonce;
     link.machine.established(hello.window_bytes, now_);
     if (link.target == 0) {
@@ -214,6 +220,7 @@ void Engine::detach(LinkState& link) {
         const auto& source = entry.second;
         source.stream->with_inbox(
             [&](delivery::Inbox& inbox) { inbox.source_down(source.id, false, now_); });
+        if (Replies* replies = source.stream->replies()) replies->link_down(entry.first.first);
     }
 }
 
@@ -233,6 +240,8 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         const auto& source = entry.second;
         source.stream->with_inbox(
             [&](delivery::Inbox& inbox) { inbox.source_down(source.id, true, now_); });
+        Replies* replies = source.stream->replies();
+        if (replies != nullptr && !source.persistent) replies->end(entry.first.first);
         for (const auto& consumer : consumers_) {
             if (consumer->stream.get() == source.stream) consumer->sources.erase(source.id);
         }
@@ -334,6 +343,7 @@ void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Rece
                        if (!link.machine.confirmed(credit.received_bytes, now_))
                            return protocol_error(link, "impossible CREDIT");
                        for (const auto& [ours, outgoing] : link.outgoing) wake(*outgoing.producer);
+                       flush_replies(link);
                    },
                    [&](const wire::Bye& bye) {
                        Session& session = *link.session;
@@ -372,6 +382,12 @@ void Engine::on_frame(LinkState& link, const wire::Frame& frame, const net::Rece
                        data();
                        on_fragment(link, handle, fragment);
                    },
+                   [&](const wire::Reply& reply) {
+                       data();
+                       on_reply(link, handle, reply, received);
+                   },
+                   [&](const wire::ReplyCredit& credit) { on_reply_credit(link, handle, credit); },
+                   [&](const wire::Cancel& cancel) { on_cancel(link, handle, cancel); },
                    [&](const wire::Settle& settle) { on_settle(link, handle, settle); },
                    [&](const wire::Confirm& confirm) { on_confirm(link, handle, confirm); },
                    [&](const wire::Renew& renew) { on_renew(link, handle, renew); },
@@ -404,6 +420,7 @@ void Engine::on_pong(LinkState& link, const wire::Pong& pong) {
         return protocol_error(link, "PONG without PING");
     note_heard(link, sent_at);
     for (const auto& [ours, outgoing] : link.outgoing) wake(*outgoing.producer);
+    flush_replies(link);
 }
 
 void Engine::send(LinkState& link, std::uint32_t handle, const wire::Body& body) {
@@ -454,6 +471,7 @@ void Engine::flush_pending(LinkState& link) {
         link.pending.pop_front();
     }
     for (const auto& [handle, outgoing] : link.outgoing) wake(*outgoing.producer);
+    flush_replies(link);
 }
 
 void Engine::note_heard(LinkState& link, base::Time heard_at) {

@@ -20,8 +20,9 @@ wire::Level to_wire(Durability durability) {
 
 }  // namespace
 
-void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::GroupOptions options,
-                          const std::shared_ptr<OutStream>& dead_letters) {
+Producer& Engine::new_producer(const std::shared_ptr<OutStream>& stream,
+                               delivery::GroupOptions options,
+                               const std::shared_ptr<OutStream>& dead_letters) {
     PEERMQ_ASSERT(find(*stream) == nullptr);
     options.durable = stream->stored();
     auto producer = std::make_unique<Producer>(
@@ -33,14 +34,24 @@ void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::Gr
                  {}});
     Producer& added = *producer;
     producers_.emplace(added.key(), std::move(producer));
-    producers_by_name_[stream->config().name] = &added;
     if (closing_) added.group.pause();
+    return added;
+}
+
+void Engine::introduce(Producer& producer, wire::StreamKind kind) {
+    const StreamName wanted{kind, producer.stream->config().name};
+    producers_by_name_[wanted] = &producer;
     for (const auto& [channel, link] : links_) {
         if (!link->up()) continue;
         for (const auto& [handle, name] : link->wants) {
-            if (name == stream->config().name) offer(*link, handle, added);
+            if (name == wanted) offer(*link, handle, producer);
         }
     }
+}
+
+void Engine::add_producer(const std::shared_ptr<OutStream>& stream, delivery::GroupOptions options,
+                          const std::shared_ptr<OutStream>& dead_letters) {
+    introduce(new_producer(stream, options, dead_letters), wire::StreamKind::queue);
 }
 
 void Engine::recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered) {
@@ -75,9 +86,10 @@ void Engine::configure_producer(const OutStream& stream, delivery::GroupOptions 
 void Engine::on_want(LinkState& link, const wire::Want& want) {
     if (link.wants.size() >= base::limits::kStreamsPerLinkMax)
         return protocol_error(link, "too many WANTs");
-    if (want.kind != wire::StreamKind::queue) return;  // patterns of later versions
-    link.wants[want.handle] = want.name;
-    const auto it = producers_by_name_.find(want.name);
+    if (want.kind == wire::StreamKind::topic) return;  // topics are asked for by SUBSCRIBE
+    const StreamName wanted{want.kind, want.name};
+    link.wants[want.handle] = wanted;
+    const auto it = producers_by_name_.find(wanted);
     if (it != producers_by_name_.end()) offer(link, want.handle, *it->second);
 }
 
@@ -155,6 +167,10 @@ void Engine::tick_producers() {
         if (now_ >= producer->group.next_deadline()) producer->group.tick(now_, wall_now_);
         for (const delivery::Facts::Dead& dead : std::exchange(producer->unburied, {}))
             bury(*producer, dead);
+        if (producer->calls) {
+            producer->calls->expire(now_);
+            flush_calls(*producer);
+        }
         store_facts(*producer);
         answer_settlements(*producer);
         for (const delivery::Group::Recall& recall : producer->group.take_recalls(now_)) {

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "base/run_set.hpp"
+#include "peer/calls.hpp"
 #include "peer/engine.hpp"
+#include "peer/replies.hpp"
 #include "peer/topic.hpp"
 
 namespace peermq::detail {
@@ -21,6 +23,9 @@ struct ProducerOrder {
     bool operator()(const std::pair<Producer*, std::uint32_t>& a,
                     const std::pair<Producer*, std::uint32_t>& b) const;
 };
+
+/// What a WANT names.
+using StreamName = std::pair<wire::StreamKind, std::string>;
 
 /// A remote peer object, over all of its links. Outlives a lost link, so that leases and holdings
 /// find their owner when it comes back.
@@ -37,6 +42,7 @@ struct Session {
         delivery::SourceId id = 0;
         std::uint64_t missed = 0;           ///< as told by GAP
         std::uint64_t missed_consumer = 0;  ///< to whom
+        bool persistent = false;            ///< outlives its process
     };
     /// Their streams that we pull; by several pulls when an older one still has messages to settle.
     std::map<std::pair<base::StreamId, const InStream*>, Source> sources;
@@ -50,6 +56,7 @@ struct Outgoing {
     std::uint32_t grant_messages = 0;
     std::vector<wire::HeldRun> held;  ///< gathered until HELD says done
     base::RunSet foreign;             ///< what HELD named and is not ours under these numbers
+    std::vector<std::byte> reply{};   ///< the part of a reply that is on its way in
 };
 
 /// Our consumption of one of their streams, over one link.
@@ -88,16 +95,17 @@ struct LinkState {
     std::uint64_t peer_nonce = 0;
     bool greeted = false;  ///< their HELLO is accepted
     wire::Hello hello;
-    Session* session = nullptr;  ///< attached
+    base::Duration clock_skew{};  ///< how far their wall clock is ahead of ours, when it matters
+    Session* session = nullptr;   ///< attached
     bool closed = false;
     int errors = 0;
 
     std::uint32_t next_handle = 1;
     std::unordered_map<std::uint32_t, Outgoing> outgoing;  ///< by our handle
     std::unordered_map<std::uint32_t, Incoming> incoming;  ///< by their handle
-    std::map<std::uint32_t, std::string> wants;  ///< names of what they want, by their handle
-    std::map<std::uint32_t, wire::Subscribe> subscribes;  ///< the same, of topics
-    std::deque<PendingFrame> pending;                     ///< the transport was full
+    std::map<std::uint32_t, StreamName> wants;             ///< what they want, by their handle
+    std::map<std::uint32_t, wire::Subscribe> subscribes;   ///< the same, of topics
+    std::deque<PendingFrame> pending;                      ///< the transport was full
     std::size_t pending_bytes = 0;
 
     [[nodiscard]] bool up() const noexcept { return session != nullptr && !closed; }
@@ -138,6 +146,9 @@ struct Producer {
     spool::GroupIndex index = 0;                   ///< of the group among those of the stream
     std::unique_ptr<Subscription> subscription{};  ///< null for a queue
     bool ending = false;                           ///< goes at the end of the step
+    std::shared_ptr<Calls> calls{};                ///< of a service
+    /// Of replies in several parts under way: who sends them.
+    std::unordered_map<base::Seq, delivery::ConsumerId> streaming{};
 
     [[nodiscard]] ProducerKey key() const noexcept { return {stream.get(), index}; }
     /// Its delivery state survives the process.
@@ -161,6 +172,7 @@ struct Consumer {
     std::optional<wire::Subscribe> subscribe;              ///< of a subscription: what it wants now
     std::map<net::ChannelId, wire::Subscribed> confirmed;  ///< by live links
     std::set<base::StreamId> ended;  ///< by UNOFFER: to begin anew, not to be resumed
+    std::map<base::StreamId, delivery::SourceId> source_of{};  ///< of a service
 };
 
 }  // namespace peermq::detail

@@ -78,6 +78,7 @@ void Engine::store_facts(Producer& producer) {
 }
 
 void Engine::bury(Producer& producer, const delivery::Facts::Dead& dead) {
+    if (producer.calls) return end_unclear(producer, dead);
     // There is no second grave: a dead letter ends only by a reject, which discards it.
     if (producer.dead_letters == nullptr) return drop_dead_letter(producer, dead);
     HandOut source(*this, producer);

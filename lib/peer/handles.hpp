@@ -44,4 +44,18 @@ public:
     base::Duration confirm_timeout{};
 };
 
+class Requester::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::Calls> calls;
+    RequesterOptions options;
+};
+
+class Replier::Impl {
+public:
+    std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::InStream> stream;
+    ReplierOptions options;
+};
+
 }  // namespace peermq

@@ -20,13 +20,38 @@ constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 }  // namespace
 
 InStream::InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
-                   std::weak_ptr<InStreamHost> host, base::Clock& clock)
+                   std::weak_ptr<InStreamHost> host, base::Clock& clock,
+                   std::unique_ptr<Replies> replies)
     : queue_(std::move(queue)),
       single_producer_(single_producer),
       process_generation_(process_generation()),
       host_(std::move(host)),
       clock_(clock),
+      replies_(std::move(replies)),
       inbox_(options) {}
+
+InStream::~InStream() = default;
+
+void InStream::wait_until(const std::function<bool()>& done, base::Time deadline) {
+    while (!done() && clock_.now() < deadline) {
+        if (drive(done, deadline, Place::only_if_vacant)) continue;
+        std::unique_lock lock(mutex_);
+        ++outcome_waiters_;
+        (void)wait_for_change(lock, deadline);
+        --outcome_waiters_;
+    }
+}
+
+bool InStream::closed() {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+}
+
+void InStream::answer(const RequestRef& request, record::Record& record, PartKind kind) {
+    check_process(process_generation_);
+    if (closed()) throw Error(ErrorCode::closed, "service \"" + queue_ + "\": its peer is closed");
+    if (replies_->add(request, record, kind)) flush();
+}
 
 bool InStream::has_ready() {
     const std::lock_guard lock(mutex_);
@@ -204,9 +229,10 @@ void InStream::close() {
     tell_end();
 }
 
-void InStream::set_concurrency(std::uint32_t concurrency) {
+void InStream::set_concurrency(std::uint32_t concurrency, std::uint32_t prefetch) {
     {
         const std::lock_guard lock(mutex_);
+        if (prefetch != 0) inbox_.set_prefetch(prefetch, base::limits::kPrefetchBytesDefault);
         inbox_.set_concurrency(concurrency);
     }
     flush_wanted(true);

@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "delivery/inbox.hpp"
 #include "peer/notifier.hpp"
+#include "peer/replies.hpp"
 #include "peermq/delivery.hpp"
 
 namespace peermq::detail {
@@ -49,8 +50,11 @@ struct SubscriptionState {
 
 class InStream : public std::enable_shared_from_this<InStream> {
 public:
+    /// `replies` makes it the receiving side of a service.
     InStream(std::string queue, delivery::InboxOptions options, bool single_producer,
-             std::weak_ptr<InStreamHost> host, base::Clock& clock);
+             std::weak_ptr<InStreamHost> host, base::Clock& clock,
+             std::unique_ptr<Replies> replies = nullptr);
+    ~InStream();
 
     // --- the application
     /// Into `item`, see Inbox::take_into(); false at the deadline and after the end.
@@ -63,7 +67,8 @@ public:
                                                  base::Time deadline);
     void stop();
     [[nodiscard]] bool stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
-    void set_concurrency(std::uint32_t concurrency);
+    /// `prefetch` 0: as it is.
+    void set_concurrency(std::uint32_t concurrency, std::uint32_t prefetch = 0);
     void count_unsettled_drop() noexcept {
         unsettled_drops_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -112,7 +117,18 @@ public:
 
     [[nodiscard]] const std::string& queue() const noexcept { return queue_; }
     [[nodiscard]] base::Time now() { return clock_.now(); }
+    [[nodiscard]] base::WallTime wall_now() { return clock_.wall_now(); }
     [[nodiscard]] bool single_producer() const noexcept { return single_producer_; }
+    /// Of a service, else null.
+    [[nodiscard]] Replies* replies() const noexcept { return replies_.get(); }
+    /// Of a service: adds a part of a reply, and sends it from this thread if it can. Throws Error:
+    /// closed, too_large.
+    void answer(const RequestRef& request, record::Record& record, PartKind kind);
+    /// Sends what waits, from this thread if it can.
+    void flush() { flush_wanted(true); }
+    [[nodiscard]] bool closed();
+    /// Runs the peer, or waits, until `done` says so or `deadline` has passed.
+    void wait_until(const std::function<bool()>& done, base::Time deadline);
     /// Set while the stream stands in the engine's list of pulls to flush.
     std::atomic<bool> listed{false};
 
@@ -140,6 +156,7 @@ private:
     const unsigned process_generation_;
     const std::weak_ptr<InStreamHost> host_;
     base::Clock& clock_;
+    const std::unique_ptr<Replies> replies_;
 
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -203,6 +203,13 @@ void Runtime::connect(std::string_view text) {
 
 std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::StreamKind kind,
                                                 Durability durability, const PushOptions& options) {
+    auto& streams = kind == spool::StreamKind::topic ? publishers_ : pushes_;
+    return streams.emplace(std::string(name), new_stream(name, kind, durability, options))
+        .first->second;
+}
+
+std::shared_ptr<OutStream> Runtime::new_stream(std::string_view name, spool::StreamKind kind,
+                                               Durability durability, const PushOptions& options) {
     OutStreamConfig config;
     config.name = std::string(name);
     config.kind = kind;
@@ -227,10 +234,7 @@ std::shared_ptr<OutStream> Runtime::make_stream(std::string_view name, spool::St
         config.epoch = spool_->epoch();
         config.chunk_bytes = base::limits::kChunkBytes;
     }
-    auto& streams = kind == spool::StreamKind::topic ? publishers_ : pushes_;
-    return streams
-        .emplace(config.name, std::make_shared<OutStream>(config, weak_from_this(), clock_))
-        .first->second;
+    return std::make_shared<OutStream>(config, weak_from_this(), clock_);
 }
 
 std::shared_ptr<OutStream> Runtime::dead_letters_of(std::string_view name, Durability durability) {

@@ -28,6 +28,7 @@
 #include "base/file_system.hpp"
 #include "base/random.hpp"
 #include "net/network.hpp"
+#include "peer/calls.hpp"
 #include "peer/commit_queue.hpp"
 #include "peer/engine.hpp"
 #include "peer/event_queue.hpp"
@@ -35,6 +36,8 @@
 #include "peer/out_stream.hpp"
 #include "peer/process.hpp"
 #include "peermq/options.hpp"
+#include "peermq/replier.hpp"
+#include "peermq/requester.hpp"
 #include "peermq/stats.hpp"
 #include "spool/spool.hpp"
 
@@ -45,6 +48,7 @@ namespace peermq::detail {
 
 class Runtime final : public StreamHost,
                       public InStreamHost,
+                      public CallHost,
                       public CommitListener,
                       public std::enable_shared_from_this<Runtime> {
 public:
@@ -71,6 +75,13 @@ public:
         InStream& stream, const std::function<void(std::vector<std::string>& patterns)>& change);
     [[nodiscard]] std::vector<std::string> patterns(const InStream& stream);
     void close_pull(const std::shared_ptr<InStream>& stream);
+    /// `make_client` makes what the pattern keeps with the table.
+    [[nodiscard]] std::shared_ptr<Calls> open_requester(
+        std::string_view service, const RequesterOptions& options,
+        const std::function<std::shared_ptr<void>(base::Clock&)>& make_client);
+    [[nodiscard]] std::shared_ptr<InStream> open_replier(std::string_view service,
+                                                         const ReplierOptions& options);
+    void close_replier(const std::shared_ptr<InStream>& stream);
     /// See Peer::close(). To be called before the last handle lets go.
     bool close(base::Duration timeout);
     /// The same with PeerOptions::close_timeout; in a forked child it leaves everything be.
@@ -82,6 +93,8 @@ public:
     [[nodiscard]] PullStats pull_stats(InStream& stream);
     [[nodiscard]] PublisherStats publisher_stats(OutStream& stream);
     [[nodiscard]] SubscriberStats subscriber_stats(InStream& stream);
+    [[nodiscard]] RequesterStats requester_stats(Calls& calls);
+    [[nodiscard]] ReplierStats replier_stats(InStream& stream);
     [[nodiscard]] PeerStats stats();
     [[nodiscard]] base::PeerId id() const noexcept { return peer_; }
     [[nodiscard]] base::Clock& clock() noexcept { return clock_; }
@@ -99,6 +112,10 @@ public:
     void flush_wanted(InStream& stream, bool at_once) override;
     bool drive(const std::function<bool()>& done, base::Time deadline, Place place) override;
     void check_process() const override;
+    // CallHost
+    void calls_changed(const std::shared_ptr<Calls>& calls, bool at_once) override;
+    bool drive_for_reply(const std::function<bool()>& done, base::Time deadline,
+                         bool quick) override;
     // CommitListener
     void committed(const std::vector<std::shared_ptr<OutStream>>& streams,
                    std::uint64_t ticket) override;
@@ -124,6 +141,9 @@ private:
     void tell_to_stop();
     /// And waits until nobody waits for the sockets any more.
     void stop_threads();
+    std::shared_ptr<OutStream> new_stream(std::string_view name, spool::StreamKind kind,
+                                          Durability durability, const PushOptions& options);
+    /// The same, kept among the queues or the publishers.
     std::shared_ptr<OutStream> make_stream(std::string_view name, spool::StreamKind kind,
                                            Durability durability, const PushOptions& options);
     std::shared_ptr<OutStream> dead_letters_of(std::string_view name, Durability durability);
@@ -197,6 +217,12 @@ private:
     std::map<std::string, std::shared_ptr<OutStream>, std::less<>> publishers_;
     std::map<std::string, PublisherOptions, std::less<>> publisher_options_;  ///< as asked for
     std::vector<std::weak_ptr<InStream>> subscribers_;
+    struct Service {
+        std::shared_ptr<Calls> calls;
+        std::optional<RequesterOptions> options;  ///< as asked for; none: only recovered yet
+    };
+    std::map<std::string, Service, std::less<>> services_;
+    std::map<std::string, std::shared_ptr<InStream>, std::less<>> repliers_;
     bool closed_ = false;
     std::atomic<std::uint64_t> damage_{0};
 

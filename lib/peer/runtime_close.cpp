@@ -57,11 +57,14 @@ bool Runtime::close(base::Duration timeout) {
 
 bool Runtime::close_all(base::Time deadline) {
     std::vector<std::shared_ptr<OutStream>> pushes;
+    std::vector<std::shared_ptr<Calls>> calls;
     {
         const std::lock_guard lock(streams_mutex_);
         closed_ = true;
         pushes = out_streams();
+        for (const auto& [name, service] : services_) calls.push_back(service.calls);
     }
+    for (const auto& table : calls) table->close();
     // Also those whose Pull is gone but whose messages are still in somebody's hands.
     const std::vector<std::shared_ptr<InStream>> pulls = with_engine(
         [](const Engine& engine) { return engine.pulls(); });
@@ -76,7 +79,10 @@ bool Runtime::close_all(base::Time deadline) {
     // What lies only in memory has no second chance; what is stored is safe already.
     bool clean = wait_until([&] {
         return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
-            if (stream->stored() || stream->config().kind == spool::StreamKind::dead) return true;
+            // Nobody waits for the replies to requests any more.
+            if (stream->stored() || stream->config().kind == spool::StreamKind::dead ||
+                stream->config().kind == spool::StreamKind::service)
+                return true;
             return with_engine([&](Engine& engine) {
                 return stream->config().kind == spool::StreamKind::topic
                            ? engine.published(*stream)
@@ -201,6 +207,7 @@ std::vector<std::shared_ptr<OutStream>> Runtime::out_streams() {
     std::vector<std::shared_ptr<OutStream>> all;
     for (const auto& [name, stream] : pushes_) all.push_back(stream);
     for (const auto& [name, stream] : publishers_) all.push_back(stream);
+    for (const auto& [name, service] : services_) all.push_back(service.calls->stream());
     return all;
 }
 

@@ -2,12 +2,10 @@
 
 #include <exception>
 #include <functional>
-#include <future>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 #include "base/limits.hpp"
+#include "peer/crew.hpp"
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
 #include "peermq/error.hpp"
@@ -15,42 +13,6 @@
 
 namespace peermq {
 namespace {
-
-/// Threads that wait for the word to begin: should one of them not come to life, none has begun.
-/// Destroying it waits for them; without the word they end without having worked.
-class Crew {
-public:
-    Crew(std::uint32_t size, const std::function<void()>& work) {
-        const std::shared_future<bool> begun = begin_.get_future().share();
-        try {
-            while (threads_.size() < size) {
-                threads_.emplace_back([begun, &work] {
-                    if (begun.get()) work();
-                });
-            }
-        } catch (const std::exception& error) {
-            tell(false);
-            throw Error(ErrorCode::io_error,
-                        "Pull::run: cannot start thread " + std::to_string(threads_.size() + 1) +
-                            " of " + std::to_string(size) + " for handlers: " + error.what() +
-                            "; lower RunOptions::concurrency or raise the system's limits");
-        }
-    }
-    ~Crew() {
-        if (!told_) tell(false);
-    }
-    void begin() { tell(true); }
-
-private:
-    void tell(bool begin) {
-        told_ = true;
-        begin_.set_value(begin);
-    }
-
-    std::promise<bool> begin_;
-    bool told_ = false;
-    std::vector<std::jthread> threads_;
-};
 
 void check_concurrency(std::uint32_t concurrency) {
     if (concurrency == 0 || concurrency > base::limits::kConcurrencyMax) {
@@ -147,7 +109,7 @@ void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options
         }
     };
     {
-        Crew others(options.concurrency - 1, work);
+        detail::Crew others("Pull::run", options.concurrency - 1, work);
         impl_->stream->set_concurrency(options.concurrency);
         others.begin();
         work();

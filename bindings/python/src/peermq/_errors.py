@@ -41,6 +41,8 @@ class ErrorCode(str, enum.Enum):
     outcome_unknown = "outcome_unknown"
     cancelled = "cancelled"
     remote_error = "remote_error"
+    outcome_unknown = "outcome_unknown"
+    cancelled = "cancelled"
 
     def __str__(self) -> str:
         return self.value

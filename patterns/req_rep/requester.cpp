@@ -1,0 +1,141 @@
+#include "peermq/requester.hpp"
+
+#include <array>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "peer/compose.hpp"
+#include "peer/handles.hpp"
+#include "peer/properties.hpp"
+#include "record/record.hpp"
+#include "req_rep/client.hpp"
+
+namespace peermq {
+namespace {
+
+detail::Client& client_of(const detail::Calls& calls) {
+    return *static_cast<detail::Client*>(calls.client.get());
+}
+
+std::chrono::nanoseconds timeout_of(const RequesterOptions& defaults,
+                                    const RequestOptions& options) {
+    const std::chrono::nanoseconds timeout = options.timeout.value_or(defaults.timeout);
+    if (timeout.count() <= 0)
+        throw Error(ErrorCode::invalid_argument, "RequestOptions::timeout: must be positive");
+    return timeout;
+}
+
+/// Appends the request; `done`, if any, is passed to the client's thread at its end.
+std::shared_ptr<detail::Call> post(
+    detail::Calls& calls, const RequesterOptions& defaults, const Message& message,
+    const RequestOptions& options, bool caller_waits, std::function<void(PendingReply&)> done,
+    const std::function<PendingReply(std::shared_ptr<detail::Call>)>& wrap) {
+    const std::chrono::nanoseconds timeout = timeout_of(defaults, options);
+    if (message.key.size() > base::limits::kKeyBytesMax) {
+        throw Error(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
+                                              " bytes, at most 1,024 are possible");
+    }
+    static constexpr std::array<HeaderView, 1> kIdempotent{{{detail::kIdempotentHeader, ""}}};
+    const std::string properties = detail::encode_properties(
+        message, options.idempotent ? std::span<const HeaderView>(kIdempotent)
+                                    : std::span<const HeaderView>());
+    record::Record record;
+    record.key = message.key;
+    record.headers = base::as_bytes(properties);
+    record.body = message.body.span();
+    detail::Calls::Options call;
+    call.deadline = base::after(calls.now(), timeout);
+    if (call.deadline != base::kNever) record.expiry = calls.wall_now() + timeout;
+    call.idempotent = options.idempotent;
+    call.correlation_id = message.correlation_id;
+    call.caller_drives = caller_waits;
+    detail::Client& client = client_of(calls);
+    const detail::Client::Admission admission = client.admit(calls.stream()->config().name);
+    call.on_done = [&client, admission, done = std::move(done),
+                    wrap](const std::shared_ptr<detail::Call>& ended) {
+        client.ended(admission, ended.get());
+        if (!done) return;
+        client.callbacks.post([done, wrap, ended] {
+            PendingReply reply = wrap(ended);
+            done(reply);
+        });
+    };
+    try {
+        return calls.post(record, call);
+    } catch (...) {
+        client.ended(admission, nullptr);
+        throw;
+    }
+}
+
+}  // namespace
+
+Requester Peer::requester(std::string_view service, RequesterOptions options) {
+    auto impl = std::make_unique<Requester::Impl>();
+    impl->runtime = impl_->runtime;
+    impl->calls = impl_->runtime->open_requester(service, options, [&](base::Clock& clock) {
+        return std::make_shared<detail::Client>(options, clock);
+    });
+    impl->options = options;
+    return Requester(std::move(impl));
+}
+
+Requester::Requester(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Requester::Requester(Requester&&) noexcept = default;
+Requester& Requester::operator=(Requester&&) noexcept = default;
+Requester::~Requester() = default;
+
+Reply Requester::call(const Message& request, RequestOptions options) {
+    PendingReply pending(impl_->calls, post(*impl_->calls, impl_->options, request, options, true,
+                                            nullptr, nullptr));
+    return pending.get();
+}
+
+Reply Requester::call(const Message& request, std::chrono::nanoseconds timeout) {
+    return call(request, RequestOptions{.timeout = timeout});
+}
+
+PendingReply Requester::request(const Message& request, RequestOptions options) {
+    return {impl_->calls,
+            post(*impl_->calls, impl_->options, request, options, false, nullptr, nullptr)};
+}
+
+void Requester::request(const Message& request, RequestOptions options,
+                        std::function<void(PendingReply&)> done) {
+    if (!done) throw Error(ErrorCode::invalid_argument, "Requester::request: an empty callback");
+    client_of(*impl_->calls).callbacks.start();
+    const std::weak_ptr<detail::Calls> calls = impl_->calls;
+    (void)post(*impl_->calls, impl_->options, request, options, false, std::move(done),
+               [calls](std::shared_ptr<detail::Call> call) {
+                   return PendingReply(calls.lock(), std::move(call));
+               });
+}
+
+std::optional<PendingReply> Requester::receive(std::chrono::nanoseconds timeout) {
+    detail::Calls& calls = *impl_->calls;
+    std::shared_ptr<detail::Call> call = calls.receive(base::after(calls.now(), timeout));
+    if (!call) return std::nullopt;
+    return PendingReply(impl_->calls, std::move(call));
+}
+
+std::vector<std::string> Requester::unanswered() const {
+    std::vector<std::string> ids;
+    for (const auto& call : impl_->calls->unclaimed()) ids.push_back(call->name);
+    return ids;
+}
+
+RequesterStats Requester::stats() const {
+    RequesterStats stats = impl_->runtime->requester_stats(*impl_->calls);
+    detail::Client& client = client_of(*impl_->calls);
+    const detail::Client::Stats more = client.stats();
+    stats.rejected = more.rejected;
+    stats.breaker = more.breaker;
+    stats.callback_failures = client.callbacks.failures();
+    return stats;
+}
+
+const std::string& Requester::service() const noexcept {
+    return impl_->calls->stream()->config().name;
+}
+
+}  // namespace peermq
