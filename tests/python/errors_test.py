@@ -48,7 +48,7 @@ CALLS: dict[str, Bad] = {
     "large": (lambda p: p.push("q").post(b"x" * 2**24), peermq.InvalidArgument, "message_bytes_max"),
     "until": (lambda p: p.push("q").post(b"").wait(0, until="x"), peermq.InvalidArgument, "acked"),
     "concurrency": (lambda p: p.pull("q").run(print, concurrency=0), peermq.InvalidArgument, "1,024"),
-    "no peer": (lambda p: peermq.Push.__new__(peermq.Push).post(b""), peermq.Error, "Peer.push"),
+    "no peer": (lambda p: peermq.Push.__new__(peermq.Push).post(b""), peermq.Error, "made by a Peer"),
     "by hand": (lambda p: peermq.Delivery(), TypeError, "Delivery"),
 }
 

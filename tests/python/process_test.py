@@ -117,7 +117,7 @@ if child == 0:
     raise SystemExit(0)                  # through atexit, which must not touch the parent's
 assert os.waitpid(child, 0)[1] == 0
 m.ack(); q.post(b"after")
-print(jobs.receive(5).data)
+m = jobs.receive(5); print(m.data); m.ack()
 """
     )
     first, second = out.splitlines()

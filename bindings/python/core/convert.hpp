@@ -60,11 +60,12 @@ public:
     /// CPython hands them to a fast function. Throws Error or a Python error.
     void parse(const char* function, PyObject* const* arguments, Py_ssize_t count,
                PyObject* keyword_names);
+    /// A mapping or pairs, into message.headers.
+    void set_headers(PyObject* headers);
     Message message;
 
 private:
     void set_body(PyObject* data);
-    void set_headers(PyObject* headers);
     void set_property(PyObject* name, PyObject* value, const char* function);
 
     Py_buffer buffer_{};

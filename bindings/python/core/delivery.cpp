@@ -92,6 +92,7 @@ PyObject* get_id(PyObject* object, void*) {
 }
 PyObject* get_key(PyObject* object, void*) { return from_text(of(object).key()); }
 PyObject* get_queue(PyObject* object, void*) { return from_text(of(object).queue()); }
+PyObject* get_topic(PyObject* object, void*) { return from_text(of(object).topic()); }
 PyObject* get_correlation_id(PyObject* object, void*) {
     return from_text(of(object).correlation_id());
 }
@@ -221,6 +222,7 @@ PyGetSetDef properties[] = {
      "True when it may have been handed out before; never False when it was.", nullptr},
     {"settled", get_settled, nullptr, "True after ack() and its kin.", nullptr},
     {"queue", get_queue, nullptr, nullptr, nullptr},
+    {"topic", get_topic, nullptr, "What it was published under; empty in a queue.", nullptr},
     {"sequence", get_sequence, nullptr, "Position in the producer's stream.", nullptr},
     {"timestamp", get_timestamp, nullptr, "When it was posted, an aware datetime.", nullptr},
     {"correlation_id", get_correlation_id, nullptr, nullptr, nullptr},

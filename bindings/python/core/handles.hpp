@@ -8,9 +8,13 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <thread>
+#include <type_traits>
 
 #include "gil.hpp"
 #include "peermq/peer.hpp"
+#include "peermq/publisher.hpp"
+#include "peermq/subscriber.hpp"
 
 namespace peermq::python {
 
@@ -48,9 +52,32 @@ private:
 };
 using PushHandle = Handle<Push>;
 using PullHandle = Handle<Pull>;
+using PublisherHandle = Handle<Publisher>;
+using SubscriberHandle = Handle<Subscriber>;
+
+/// What `work` returns, done by a thread of its own, so that Ctrl-C ends the waiting and not the
+/// work. It must own what it uses.
+template <typename Work>
+auto interruptible(Work&& work) {
+    using Result = std::invoke_result_t<Work>;
+    const auto promise = std::make_shared<std::promise<Result>>();
+    std::future<Result> result = promise->get_future();
+    std::thread([promise, work = std::forward<Work>(work)] {
+        try {
+            promise->set_value(work());
+        } catch (...) {
+            promise->set_exception(std::current_exception());
+        }
+    }).detach();
+    (void)wait(std::nullopt,
+               [&](Duration slice) { return result.wait_for(slice) == std::future_status::ready; });
+    return result.get();
+}
 
 void add_peer(nanobind::module_& module);
 void add_push(nanobind::module_& module);
 void add_pull(nanobind::module_& module);
+void add_publisher(nanobind::module_& module);
+void add_subscriber(nanobind::module_& module);
 
 }  // namespace peermq::python

@@ -37,6 +37,8 @@ NB_MODULE(_core, module) {
     add_peer(module);
     add_push(module);
     add_pull(module);
+    add_publisher(module);
+    add_subscriber(module);
     nb::class_<Notifier>(module, "Notifier")
         .def(nb::init<>())
         .def("fileno", &Notifier::fd)

@@ -78,6 +78,51 @@ Overflow to_overflow(const std::string& name) {
            "\"block\", \"error\" or \"drop_oldest\" are possible, not \"" + name + "\"");
 }
 
+template <typename Options>
+void take_storage(const Given& given, Options& options) {
+    std::string durability;
+    std::string overflow;
+    given.text("durability", durability);
+    given.text("overflow", overflow);
+    if (!durability.empty()) options.durability = to_durability(durability);
+    if (!overflow.empty()) options.overflow = to_overflow(overflow);
+}
+
+Match to_match(const std::string& name) {
+    if (name == "all") return Match::all;
+    if (name == "any") return Match::any;
+    refuse("match", "\"all\" or \"any\" are possible, not \"" + name + "\"");
+}
+
+SlowPolicy to_slow_policy(const std::string& name) {
+    if (name == "drop_oldest") return SlowPolicy::drop_oldest;
+    if (name == "drop_newest") return SlowPolicy::drop_newest;
+    if (name == "block") return SlowPolicy::block;
+    if (name == "disconnect") return SlowPolicy::disconnect;
+    refuse("slow",
+           "\"drop_oldest\", \"drop_newest\", \"block\" or \"disconnect\" are possible, not \"" +
+               name + "\"");
+}
+
+/// "now", "start", a sequence number, or seconds since 1970 as a float.
+From to_from(PyObject* value) {
+    if (PyFloat_Check(value)) {
+        return From::time(
+            Timestamp(nanoseconds(static_cast<std::int64_t>(PyFloat_AS_DOUBLE(value) * 1e9))));
+    }
+    if (PyLong_Check(value)) {
+        const unsigned long long number = PyLong_AsUnsignedLongLong(value);
+        if (!PyErr_Occurred()) return From::sequence(number);
+        PyErr_Clear();
+    } else {
+        Held held;
+        const std::string_view name = to_text(value, held, "from_");
+        if (name == "now") return From::now();
+        if (name == "start") return From::start();
+    }
+    refuse("from_", "\"now\", \"start\", a sequence number or an aware datetime are possible");
+}
+
 }  // namespace
 
 PeerOptions to_peer_options(const nb::dict& dict) {
@@ -99,12 +144,7 @@ PeerOptions to_peer_options(const nb::dict& dict) {
 PushOptions to_push_options(const nb::dict& dict) {
     const Given given(dict);
     PushOptions options;
-    std::string durability;
-    std::string overflow;
-    given.text("durability", durability);
-    given.text("overflow", overflow);
-    if (!durability.empty()) options.durability = to_durability(durability);
-    if (!overflow.empty()) options.overflow = to_overflow(overflow);
+    take_storage(given, options);
     given.number("memory_bytes_max", options.memory_bytes_max);
     given.number("max_attempts", options.max_attempts);
     given.duration("retry_wait_min", options.retry_wait_min);
@@ -112,6 +152,43 @@ PushOptions to_push_options(const nb::dict& dict) {
     given.duration("lease", options.lease);
     given.number("max_consumers", options.max_consumers);
     given.flag("ack_required", options.ack_required);
+    return options;
+}
+
+PublisherOptions to_publisher_options(const nb::dict& dict) {
+    const Given given(dict);
+    PublisherOptions options;
+    take_storage(given, options);
+    given.number("memory_bytes_max", options.memory_bytes_max);
+    return options;
+}
+
+SubscriberOptions to_subscriber_options(const nb::dict& dict) {
+    const Given given(dict);
+    SubscriberOptions options;
+    std::string match;
+    std::string slow;
+    given.text("name", options.name);
+    given.text("match", match);
+    given.text("slow", slow);
+    if (!match.empty()) options.match = to_match(match);
+    if (!slow.empty()) options.slow = to_slow_policy(slow);
+    given.take("headers", [&](PyObject* value) {
+        Outgoing pairs;
+        pairs.set_headers(value);
+        for (const auto& [name, wanted] : pairs.message.headers)
+            options.headers.emplace_back(name, wanted);
+    });
+    given.number("buffer", options.buffer);
+    given.take("from_", [&](PyObject* value) { options.from = to_from(value); });
+    std::uint64_t last = 0;
+    given.number("last", last);
+    if (last > 0) options.from = From::last(last);
+    given.number("prefetch", options.prefetch);
+    given.number("prefetch_bytes", options.prefetch_bytes);
+    given.number("concurrency", options.concurrency);
+    given.duration("max_processing", options.max_processing);
+    given.duration("confirm_timeout", options.confirm_timeout);
     return options;
 }
 

@@ -12,6 +12,8 @@ namespace peermq::python {
 /// Throws Error invalid_argument: what, where, and what is possible.
 [[nodiscard]] PeerOptions to_peer_options(const nanobind::dict& given);
 [[nodiscard]] PushOptions to_push_options(const nanobind::dict& given);
+[[nodiscard]] PublisherOptions to_publisher_options(const nanobind::dict& given);
+[[nodiscard]] SubscriberOptions to_subscriber_options(const nanobind::dict& given);
 [[nodiscard]] PullOptions to_pull_options(const nanobind::dict& given);
 
 }  // namespace peermq::python

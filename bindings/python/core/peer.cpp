@@ -53,14 +53,7 @@ void add_peer(nb::module_& module) {
                  return self.close(to_duration(deadline.ptr(), "timeout"));
              })
         .def("_id", [](PeerHandle& self) { return self->id(); })
-        .def("_stats", [](PeerHandle& self) {
-            PeerStats stats;
-            {
-                const Unlocked unlocked;
-                stats = self->stats();
-            }
-            return to_dict(stats);
-        });
+        .def("_stats", [](PeerHandle& self) { return stats_of(*self); });
 }
 
 }  // namespace peermq::python

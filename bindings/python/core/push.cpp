@@ -1,13 +1,8 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
-#include <string>
-
-#include "boxes.hpp"
-#include "convert.hpp"
-#include "errors.hpp"
-#include "handles.hpp"
 #include "options.hpp"
+#include "sender.hpp"
 #include "stats.hpp"
 
 namespace peermq::python {
@@ -15,33 +10,19 @@ namespace {
 
 namespace nb = nanobind;
 
-/// Copying less than this takes no longer than giving back the interpreter's lock.
-constexpr std::size_t kCopiedLockedMax = 16 * 1024;
-
-Push& of(PyObject* object) {
-    const nb::handle self(object);
-    if (!nb::inst_ready(self))
-        throw Error(ErrorCode::invalid_state, "this Push was not made by Peer.push()");
-    return **nb::inst_ptr<PushHandle>(self);
+Receipt post_to(Push& push, const Message& message) {
+    return post_message(
+        message, [&] { return push.try_post(message); },
+        [&](Duration slice) { return push.post_within(message, slice); });
 }
 
-Receipt post_message(Push& push, const Message& message) {
-    if (message.body.size() <= kCopiedLockedMax) {
-        if (std::optional<Receipt> receipt = push.try_post(message)) return std::move(*receipt);
-    }
-    std::optional<Receipt> receipt;
-    (void)wait(std::nullopt, [&](Duration slice) {
-        receipt = push.post_within(message, slice);
-        return receipt.has_value();
-    });
-    return std::move(*receipt);
-}
+FastCall post, try_post, send;
 
 PyObject* post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
     return guarded([&] {
         Outgoing outgoing;
         outgoing.parse("post", arguments, count, keywords);
-        return box(post_message(of(self), outgoing.message));
+        return box(post_to(sender_of<Push>(self), outgoing.message));
     });
 }
 
@@ -50,7 +31,7 @@ PyObject* try_post(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
     return guarded([&]() -> PyObject* {
         Outgoing outgoing;
         outgoing.parse("try_post", arguments, count, keywords);
-        std::optional<Receipt> receipt = of(self).try_post(outgoing.message);
+        std::optional<Receipt> receipt = sender_of<Push>(self).try_post(outgoing.message);
         if (!receipt) Py_RETURN_NONE;
         return box(std::move(*receipt));
     });
@@ -60,17 +41,9 @@ PyObject* send(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyO
     return guarded([&] {
         Outgoing outgoing;
         outgoing.parse("send", arguments, count, keywords);
-        const Receipt receipt = post_message(of(self), outgoing.message);
-        (void)wait(std::nullopt,
-                   [&](Duration slice) { return receipt.wait(Until::durable, slice); });
-        const std::string_view given = outgoing.message.id;
-        return given.empty() ? from_text(receipt.id()) : from_text(given);
+        const Receipt receipt = post_to(sender_of<Push>(self), outgoing.message);
+        return await_durable(receipt, outgoing.message);
     });
-}
-
-template <typename Function>
-PyCFunction as_method(Function* function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
 PyMethodDef methods[] = {{"post", as_method(post), METH_FASTCALL | METH_KEYWORDS,
@@ -86,8 +59,8 @@ PyType_Slot slots[] = {{Py_tp_methods, methods}, {0, nullptr}};
 }  // namespace
 
 void add_push(nb::module_& module) {
-    nb::class_<PushHandle>(module, "Push", nb::type_slots(slots))
-        .def("__init__",
+    nb::class_<PushHandle> type(module, "Push", nb::type_slots(slots));
+    type.def("__init__",
              [](PushHandle* self, PeerHandle& peer, const std::string& queue,
                 const nb::dict& given) {
                  const PushOptions options = to_push_options(given);
@@ -98,14 +71,6 @@ void add_push(nb::module_& module) {
                  }
                  new (self) PushHandle(std::move(*push));
              })
-        .def(
-            "_flush",
-            [](PushHandle& self, nb::object timeout, bool acked) {
-                return wait(to_timeout(timeout.ptr(), "timeout"), [&](Duration slice) {
-                    return self->flush(acked ? Until::acked : Until::durable, slice);
-                });
-            },
-            nb::arg("timeout").none(), nb::arg("acked"))
         .def("_purge",
              [](PushHandle& self) {
                  const Unlocked unlocked;
@@ -116,20 +81,11 @@ void add_push(nb::module_& module) {
                  const Unlocked unlocked;
                  self->pause();
              })
-        .def("_resume",
-             [](PushHandle& self) {
-                 const Unlocked unlocked;
-                 self->resume();
-             })
-        .def("_notify", [](PushHandle& self, const Notifier& notifier) { self->notify(notifier); })
-        .def("_stats", [](PushHandle& self) {
-            PushStats stats;
-            {
-                const Unlocked unlocked;
-                stats = self->stats();
-            }
-            return to_dict(stats);
+        .def("_resume", [](PushHandle& self) {
+            const Unlocked unlocked;
+            self->resume();
         });
+    add_sender_methods(type);
 }
 
 }  // namespace peermq::python

@@ -94,11 +94,41 @@ nb::dict to_dict(const PullStats& stats) {
     return dict;
 }
 
+nb::dict to_dict(const PublisherStats& stats) {
+    nb::dict dict;
+    dict["name"] = stats.name;
+    dict["durability"] = stats.durability;
+    dict["published"] = stats.published;
+    dict["bytes"] = stats.bytes;
+    dict["subscribers"] = stats.subscribers;
+    return dict;
+}
+
+nb::dict to_dict(const SubscriberStats& stats) {
+    nb::list refusals;
+    for (const std::string& one : stats.refusals) refusals.append(one);
+    nb::dict dict;
+    dict["name"] = stats.name;
+    dict["ready"] = stats.ready;
+    dict["started"] = stats.started;
+    dict["unconfirmed"] = stats.unconfirmed;
+    dict["received"] = stats.received;
+    dict["redelivered"] = stats.redelivered;
+    dict["duplicates"] = stats.duplicates;
+    dict["missed"] = stats.missed;
+    dict["publishers"] = stats.publishers;
+    dict["peers"] = stats.peers;
+    dict["refusals"] = refusals;
+    return dict;
+}
+
 nb::dict to_dict(const PeerStats& stats) {
     nb::dict dict;
     dict["peer"] = stats.peer;
     dict["pushes"] = to_list(stats.pushes);
     dict["pulls"] = to_list(stats.pulls);
+    dict["publishers"] = to_list(stats.publishers);
+    dict["subscribers"] = to_list(stats.subscribers);
     dict["links"] = to_list(stats.links);
     dict["spool"] = to_dict(stats.spool);
     dict["rejected_links"] = stats.rejected_links;

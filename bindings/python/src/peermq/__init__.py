@@ -17,13 +17,16 @@ from ._errors import (
 )
 from ._message import Message, OwnedMessage
 from ._peer import Event, Peer
+from ._publisher import Publisher
 from ._pull import Pull
 from ._push import Push
+from ._subscriber import Confirmation, Subscriber
 
 __version__: str = _core._library_version()
 
 __all__ = [
     "Closed",
+    "Confirmation",
     "Delivery",
     "Error",
     "ErrorCode",
@@ -32,6 +35,7 @@ __all__ = [
     "Message",
     "OwnedMessage",
     "Peer",
+    "Publisher",
     "Pull",
     "Push",
     "Quota",
@@ -39,6 +43,7 @@ __all__ = [
     "RemoteError",
     "Settlement",
     "SpoolError",
+    "Subscriber",
     "Timeout",
     "__version__",
 ]

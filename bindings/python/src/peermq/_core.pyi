@@ -3,7 +3,9 @@
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+
 
 from ._message import Headers, OwnedMessage, Text
 
@@ -84,6 +86,9 @@ class Delivery:
     @property
     def sequence(self) -> int: ...
     @property
+    def topic(self) -> str:
+        """What it was published under; empty in a queue."""
+    @property
     def timestamp(self) -> datetime:
         """When it was posted, by the producer's clock."""
     @property
@@ -135,7 +140,12 @@ class Peer:
     def _id(self) -> str: ...
     def _stats(self) -> dict[str, Any]: ...
 
-class Push:
+class _Sender:
+    def _flush(self, timeout: _Duration | None, acked: bool, /) -> bool: ...
+    def _notify(self, notifier: Notifier, /) -> None: ...
+    def _stats(self) -> dict[str, Any]: ...
+
+class Push(_Sender):
     def __init__(self, peer: Peer, queue: str, options: dict[str, Any], /) -> None: ...
     def send(
         self,
@@ -180,21 +190,63 @@ class Push:
         content_type: Text | None = None,
     ) -> Receipt | None:
         """Like post(), but None, under any overflow, when there is no room now."""
-    def _flush(self, timeout: _Duration | None, acked: bool, /) -> bool: ...
     def _purge(self) -> int: ...
     def _pause(self) -> None: ...
     def _resume(self) -> None: ...
-    def _notify(self, notifier: Notifier, /) -> None: ...
-    def _stats(self) -> dict[str, Any]: ...
 
-class Pull:
-    def __init__(self, peer: Peer, queue: str, options: dict[str, Any], /) -> None: ...
+class Publisher(_Sender):
+    def __init__(self, peer: Peer, name: str, options: dict[str, Any], /) -> None: ...
+    def publish(
+        self,
+        topic: Text,
+        data: Any,
+        /,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> str:
+        """Appends a copy under `topic` and returns its id once it is durable; see Push.send()."""
+    def post(
+        self,
+        topic: Text,
+        data: Any,
+        /,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> Receipt:
+        """The same without waiting for the disk. Waits while a subscription that blocks is behind."""
+    def try_post(
+        self,
+        topic: Text,
+        data: Any,
+        /,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> Receipt | None:
+        """Like post(), but None where that would wait."""
+    def _wait_for_subscribers(self, count: int, timeout: _Duration | None, /) -> bool: ...
+
+class _Receiver:
     def receive(self, timeout: _Duration | None = None) -> Delivery | None:
         """The next message; None when `timeout` seconds pass, or at once after stop().
 
         With 0, what has arrived already.
         """
-    def __iter__(self) -> Pull: ...
+    def __iter__(self) -> Self: ...
     def __next__(self) -> Delivery: ...
     def _stop(self) -> None: ...
     def _stopped(self) -> bool: ...
@@ -202,6 +254,18 @@ class Pull:
     def _notify(self, notifier: Notifier, /) -> None: ...
     def _on_refused(self, callback: Callable[[str], None] | None, /) -> None: ...
     def _stats(self) -> dict[str, Any]: ...
+
+class Pull(_Receiver):
+    def __init__(self, peer: Peer, queue: str, options: dict[str, Any], /) -> None: ...
+
+class Subscriber(_Receiver):
+    def __init__(self, peer: Peer, pattern: str, options: dict[str, Any], /) -> None: ...
+    def _subscribe(self, pattern: str, /) -> tuple[bool, int, list[str]]: ...
+    def _unsubscribe(self, pattern: str, /) -> tuple[bool, int, list[str]]: ...
+    def _patterns(self) -> list[str]: ...
+    def _publishers(self) -> int: ...
+    def _wait_for_publishers(self, count: int, timeout: _Duration | None, /) -> bool: ...
+    def _missed(self) -> int: ...
 
 def pack(value: Any, /) -> bytes: ...
 def unpack(data: bytes, /) -> Any: ...

@@ -7,12 +7,18 @@ import os
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from . import _core, _process
-from ._pull import Pull, logger
+from ._errors import InvalidArgument
+from ._message import Headers
+from ._publisher import Publisher
+from ._pull import Pull
 from ._push import Durability, Overflow, Push
+from ._receiver import logger
+from ._subscriber import Match, SlowPolicy, Subscriber
 from ._time import Duration, seconds
 
 LogSink = logging.Logger | Callable[[int, str], None]
@@ -24,7 +30,7 @@ class Event:
 
     kind: str
     """One of peer_up, peer_down, peer_rejected, link_suspect, connect_failed, ack_refused, damage,
-    io_error, quota, dead_letter, dropped, and what later versions add."""
+    io_error, quota, dead_letter, dropped, gap, and what later versions add."""
     peer: str
     """Remote peer id in hexadecimal, where there is one."""
     queue: str
@@ -46,6 +52,14 @@ _LEVELS = {
 def _given(**options: Any) -> dict[str, Any]:
     """What was left out keeps the default of the library."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _moment(value: str | int | datetime | None) -> str | int | float | None:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise InvalidArgument("from_: a datetime without time zone; datetime.now(timezone.utc) has one")
+    return value.timestamp()
 
 
 class Peer(_core.Peer):
@@ -198,6 +212,75 @@ class Peer(_core.Peer):
                 concurrency=concurrency,
                 max_processing=max_processing,
                 single_producer=single_producer,
+            ),
+        )
+
+    def publisher(
+        self,
+        name: str,
+        *,
+        durability: Durability | None = None,
+        overflow: Overflow | None = None,
+        memory_bytes_max: int | None = None,
+    ) -> Publisher:
+        """Publishes topics that begin with `name`: itself and "<name>.<more>".
+
+        durability: "disk" (default with a spool), "os", "memory" (default without).
+        overflow: what a new message meets when the quota is reached: "block" (default), "error",
+        "drop_oldest". memory_bytes_max: at level memory; 256 MiB.
+        """
+        return Publisher(
+            self,
+            name,
+            _given(durability=durability, overflow=overflow, memory_bytes_max=memory_bytes_max),
+        )
+
+    def subscriber(
+        self,
+        pattern: str,
+        *,
+        name: str | None = None,
+        headers: Headers | None = None,
+        match: Match | None = None,
+        slow: SlowPolicy | None = None,
+        buffer: int | None = None,
+        from_: Literal["now", "start"] | int | datetime | None = None,
+        last: int | None = None,
+        prefetch: int | None = None,
+        prefetch_bytes: int | None = None,
+        concurrency: int | None = None,
+        max_processing: Duration | None = None,
+        confirm_timeout: Duration | None = None,
+    ) -> Subscriber:
+        """Subscribes to the topics that match `pattern`, of all connected peers, now and later.
+
+        In a pattern `*` stands for one token, and `#`, at the end only, for the rest. Returns once
+        every peer that is linked now has confirmed, or confirm_timeout (5 s) is over.
+
+        name: of a durable subscription; None: live. headers, match: what a message must have, "all"
+        (default) or "any" of it.
+        slow, buffer: what a publisher does when more than `buffer` (65,536) messages wait for a
+        live one: "drop_oldest" (default), "drop_newest", "block", "disconnect".
+        from_: where a new one begins: "now" (default), "start", a sequence number, or an aware
+        datetime; last: with the last so many.
+        prefetch: 1,024; prefetch_bytes, concurrency, max_processing: as pull().
+        """
+        return Subscriber(
+            self,
+            pattern,
+            _given(
+                name=name,
+                headers=headers,
+                match=match,
+                slow=slow,
+                buffer=buffer,
+                from_=_moment(from_),
+                last=last,
+                prefetch=prefetch,
+                prefetch_bytes=prefetch_bytes,
+                concurrency=concurrency,
+                max_processing=max_processing,
+                confirm_timeout=confirm_timeout,
             ),
         )
 

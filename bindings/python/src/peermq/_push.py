@@ -13,6 +13,10 @@ from ._time import Duration
 if TYPE_CHECKING:
     from ._peer import Peer
 
+    _Base = _core._Sender
+else:
+    _Base = object
+
 Durability = Literal["disk", "os", "memory"]
 Overflow = Literal["block", "error", "drop_oldest"]
 Until = Literal["durable", "acked"]
@@ -70,7 +74,28 @@ def post_each(push: _core.Push, messages: Iterable[Any]) -> tuple[list[str], _co
     return ids, receipt
 
 
-class Push(_core.Push):
+class Sender(_Base):
+    """What Push and Publisher have in common."""
+
+    _name: str
+
+    def flush(self, timeout: Duration | None = None, until: Until = "durable") -> bool:
+        """Waits until every message accepted so far has come that far and returns True.
+
+        Raises Timeout when `timeout` seconds pass first, and the first failure that no receipt was
+        asked about.
+        """
+        check_until(until)
+        if not self._flush(timeout, until == "acked"):
+            raise Timeout(f"{self._name}: not everything was {until} after {timeout} s")
+        return True
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers: depth, in_flight, acked and so on; durations in seconds."""
+        return self._stats()
+
+
+class Push(_core.Push, Sender):
     """Shares messages out among the connected consumers of a queue, each message to one of them.
 
     Made by Peer.push(). Any number of threads may use it at once. The messages belong to the Peer;
@@ -83,7 +108,7 @@ class Push(_core.Push):
 
     def __init__(self, peer: Peer, queue: str, options: dict[str, Any]) -> None:
         super().__init__(peer, queue, options)
-        self._queue = queue
+        self._name = queue
 
     def send_many(self, messages: Iterable[Any]) -> list[str]:
         """Appends all, data or Message each, and returns their ids once all are durable.
@@ -94,17 +119,6 @@ class Push(_core.Push):
         if last is not None:
             last.wait()
         return ids
-
-    def flush(self, timeout: Duration | None = None, until: Until = "durable") -> bool:
-        """Waits until every message accepted so far has come that far and returns True.
-
-        Raises Timeout when `timeout` seconds pass first, and the first failure that no receipt was
-        asked about.
-        """
-        check_until(until)
-        if not self._flush(timeout, until == "acked"):
-            raise Timeout(f'queue "{self._queue}": not everything was {until} after {timeout} s')
-        return True
 
     def purge(self) -> int:
         """Removes every message that no consumer holds, durably; returns how many."""
@@ -118,14 +132,10 @@ class Push(_core.Push):
         """Ends a pause()."""
         self._resume()
 
-    def stats(self) -> dict[str, Any]:
-        """Numbers: depth, in_flight, acked and so on; durations in seconds."""
-        return self._stats()
-
     @property
     def queue(self) -> str:
         """The name."""
-        return self._queue
+        return self._name
 
     def __repr__(self) -> str:
-        return f"<peermq.Push {self._queue!r}>"
+        return f"<peermq.Push {self._name!r}>"

@@ -13,8 +13,8 @@ from .. import _core
 from .._core import Delivery, Settlement
 from .._message import Message, OwnedMessage
 from ._peer import Peer
-from ._pull import Pull
-from ._push import Push, Receipt
+from ._pull import Pull, Subscriber
+from ._push import Publisher, Push, Receipt
 from ._waker import in_thread
 
 __all__ = [
@@ -22,10 +22,12 @@ __all__ = [
     "Message",
     "OwnedMessage",
     "Peer",
+    "Publisher",
     "Pull",
     "Push",
     "Receipt",
     "Settlement",
+    "Subscriber",
 ]
 
 

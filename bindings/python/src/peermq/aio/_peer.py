@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import _peer
 from .._time import Duration, seconds
-from ._pull import Pull
-from ._push import Push
+from ._pull import Pull, Subscriber
+from ._push import Publisher, Push
 from ._waker import Waker
 
 
@@ -58,6 +58,19 @@ class Peer:
     def pull(self, queue: str, **options: Any) -> Pull:
         """The receiving side of a queue; options as peermq.Peer.pull()."""
         return Pull(self._peer.pull(queue, **options), self._waker)
+
+    def publisher(self, name: str, **options: Any) -> Publisher:
+        """Publishes topics that begin with `name`; options as peermq.Peer.publisher()."""
+        blocks = options.get("overflow") in (None, "block")
+        return Publisher(self._peer.publisher(name, **options), self._waker, blocks)
+
+    async def subscriber(self, pattern: str, **options: Any) -> Subscriber:
+        """Subscribes; options as peermq.Peer.subscriber(). Waits until linked peers confirmed."""
+        loop = asyncio.get_running_loop()
+        subscriber = await loop.run_in_executor(
+            None, lambda: self._peer.subscriber(pattern, **options)
+        )
+        return Subscriber(subscriber, self._waker)
 
     async def close(self, timeout: Duration | None = None) -> bool:
         """Drains and ends, as peermq.Peer.close(); goes on when the waiting is cancelled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, _push
@@ -14,6 +14,7 @@ from .._time import Duration, seconds
 from ._waker import Waker, in_thread
 
 if TYPE_CHECKING:
+    from .._publisher import Publisher as SyncPublisher
     from .._push import Push as SyncPush
 
 _ROOM_POLL = 0.1
@@ -115,16 +116,73 @@ class Receipt:
         return self._receipt.sequence
 
 
-class Push:
-    """Shares messages out among the connected consumers of a queue. Made by Peer.push()."""
+class Sender:
+    """What Push and Publisher have in common. Whatever is posted goes by `_try` and `_post`."""
 
-    def __init__(self, push: SyncPush, waker: Waker, blocks: bool) -> None:
-        self._push = push
+    def __init__(self, sender: SyncPush | SyncPublisher, waker: Waker, blocks: bool) -> None:
+        self._sender = sender
         self._waker = waker
         self._blocks = blocks
         self._receipts = Receipts(waker)
         self._turn = asyncio.Lock()
-        push._notify(waker.notifier)
+        sender._notify(waker.notifier)
+
+    async def _post(self, message: Message, *topic: Text) -> _core.Receipt:
+        properties = _push.keywords(message)
+        try_post: Callable[..., _core.Receipt | None] = self._sender.try_post
+        if not self._turn.locked():
+            receipt = try_post(*topic, message.data, **properties)
+            if receipt is not None:
+                return receipt
+        async with self._turn:  # those that wait for room go in their order
+            while True:
+                receipt = try_post(*topic, message.data, **properties)
+                if receipt is not None:
+                    return receipt
+                if not self._blocks:
+                    post: Callable[..., _core.Receipt] = self._sender.post
+                    return post(*topic, message.data, **properties)
+                await self._change()
+
+    async def _change(self) -> None:
+        loop = self._waker.attach()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def look() -> bool:
+            if not future.done():
+                future.set_result(None)
+            return False
+
+        self._waker.wait(look)
+        timer = loop.call_later(_ROOM_POLL, look)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    async def _durable(self, message: Message, receipt: _core.Receipt) -> str:
+        await self._receipts.wait(receipt, False, None)
+        return _push.id_of(message, receipt)
+
+    async def flush(self, timeout: Duration | None = None, until: Until = "durable") -> bool:
+        """Waits until every message accepted so far has come that far and returns True."""
+        _push.check_until(until)
+        if not await in_thread(lambda left: self._sender._flush(left, until == "acked"), timeout):
+            name = self._sender._name
+            raise Timeout(f"{name}: not everything was {until} after {timeout} s")
+        return True
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers; durations in seconds."""
+        return self._sender.stats()
+
+
+class Push(Sender):
+    """Shares messages out among the connected consumers of a queue. Made by Peer.push()."""
+
+    def __init__(self, push: SyncPush, waker: Waker, blocks: bool) -> None:
+        super().__init__(push, waker, blocks)
+        self._push = push
 
     async def send(
         self,
@@ -139,9 +197,7 @@ class Push:
     ) -> str:
         """Appends a copy and returns its id once it is durable; tasks share a sync."""
         message = Message(data, key, headers, id, correlation_id, reply_to, content_type)
-        receipt = await self._post(message)
-        await self._receipts.wait(receipt, False, None)
-        return _push.id_of(message, receipt)
+        return await self._durable(message, await self._post(message))
 
     async def post(
         self,
@@ -163,37 +219,6 @@ class Push:
         receipt = self._push.try_post(data, **properties)
         return Receipt(receipt, self._receipts) if receipt is not None else None
 
-    async def _post(self, message: Message) -> _core.Receipt:
-        properties = _push.keywords(message)
-        if not self._turn.locked():
-            receipt = self._push.try_post(message.data, **properties)
-            if receipt is not None:
-                return receipt
-        async with self._turn:  # those that wait for room go in their order
-            while True:
-                receipt = self._push.try_post(message.data, **properties)
-                if receipt is not None:
-                    return receipt
-                if not self._blocks:
-                    return self._push.post(message.data, **properties)
-                await self._change()
-
-    async def _change(self) -> None:
-        loop = self._waker.attach()
-        future: asyncio.Future[None] = loop.create_future()
-
-        def look() -> bool:
-            if not future.done():
-                future.set_result(None)
-            return False
-
-        self._waker.wait(look)
-        timer = loop.call_later(_ROOM_POLL, look)
-        try:
-            await future
-        finally:
-            timer.cancel()
-
     async def send_many(self, messages: Iterable[Any]) -> list[str]:
         """Appends all, data or Message each, and returns their ids once all are durable."""
         ids = []
@@ -205,13 +230,6 @@ class Push:
         if last is not None:
             await self._receipts.wait(last, False, None)
         return ids
-
-    async def flush(self, timeout: Duration | None = None, until: Until = "durable") -> bool:
-        """Waits until every message accepted so far has come that far and returns True."""
-        _push.check_until(until)
-        if not await in_thread(lambda left: self._push._flush(left, until == "acked"), timeout):
-            raise Timeout(f'queue "{self.queue}": not everything was {until} after {timeout} s')
-        return True
 
     async def purge(self) -> int:
         """Removes every message that no consumer holds, durably; returns how many."""
@@ -225,11 +243,64 @@ class Push:
         """Ends a pause()."""
         self._push.resume()
 
-    def stats(self) -> dict[str, Any]:
-        """Numbers; durations in seconds."""
-        return self._push.stats()
-
     @property
     def queue(self) -> str:
         """The name."""
         return self._push.queue
+
+
+class Publisher(Sender):
+    """Publishes messages under topics. Made by Peer.publisher()."""
+
+    def __init__(self, publisher: SyncPublisher, waker: Waker, blocks: bool) -> None:
+        super().__init__(publisher, waker, blocks)
+        self._publisher = publisher
+
+    async def publish(
+        self,
+        topic: Text,
+        data: Any,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> str:
+        """Appends a copy under `topic` and returns its id once it is durable."""
+        message = Message(data, key, headers, id, correlation_id, reply_to, content_type)
+        return await self._durable(message, await self._post(message, topic))
+
+    async def post(
+        self,
+        topic: Text,
+        data: Any,
+        *,
+        key: Text | None = None,
+        headers: Headers | None = None,
+        id: Text | None = None,
+        correlation_id: Text | None = None,
+        reply_to: Text | None = None,
+        content_type: Text | None = None,
+    ) -> Receipt:
+        """Appends a copy under `topic` and returns its Receipt; waits for room only."""
+        message = Message(data, key, headers, id, correlation_id, reply_to, content_type)
+        return Receipt(await self._post(message, topic), self._receipts)
+
+    def try_post(self, topic: Text, data: Any, **properties: Any) -> Receipt | None:
+        """Like post(), without waiting: None where that would wait."""
+        receipt = self._publisher.try_post(topic, data, **properties)
+        return Receipt(receipt, self._receipts) if receipt is not None else None
+
+    async def wait_for_subscribers(self, count: int = 1, timeout: Duration | None = None) -> bool:
+        """Waits until so many subscriptions have a subscriber and returns True; raises Timeout."""
+        step = self._publisher._wait_for_subscribers
+        if not await in_thread(lambda left: step(count, left), timeout):
+            raise Timeout(f"{self.name}: not {count} subscription(s) after {timeout} s")
+        return True
+
+    @property
+    def name(self) -> str:
+        """With which all its topics begin."""
+        return self._publisher.name
