@@ -1,14 +1,22 @@
 #include "support/hanging_file_system.hpp"
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <utility>
+
+#include "support/wait.hpp"
 
 namespace peermq::test {
 
 struct HangingFileSystem::Gate {
-    void pass() {
+    void pass(const std::string& call = {}) {
         std::unique_lock lock(mutex);
+        if (const auto stop = stops.find(call); stop != stops.end() && !stop->second) {
+            stop->second = true;
+            changed.notify_all();
+            changed.wait(lock, [&] { return !stops.contains(call); });
+        }
         ++waiting;
         changed.wait(lock, [this] { return !hanging; });
         --waiting;
@@ -17,6 +25,7 @@ struct HangingFileSystem::Gate {
     std::condition_variable changed;
     bool hanging = false;
     int waiting = 0;
+    std::map<std::string, bool> stops;  ///< by call; whether it has come
 };
 
 namespace {
@@ -29,27 +38,27 @@ public:
         : gate_(std::move(gate)), file_(std::move(file)) {}
 
     base::IoResult read_at(std::span<std::byte> out, std::uint64_t offset) override {
-        gate_->pass();
+        gate_->pass("read_at");
         return file_->read_at(out, offset);
     }
     base::IoResult write_at(std::span<const base::ByteSpan> parts, std::uint64_t offset) override {
-        gate_->pass();
+        gate_->pass("write_at");
         return file_->write_at(parts, offset);
     }
     int sync_data() override {
-        gate_->pass();
+        gate_->pass("sync_data");
         return file_->sync_data();
     }
     int sync_all() override {
-        gate_->pass();
+        gate_->pass("sync_all");
         return file_->sync_all();
     }
     int allocate(std::uint64_t offset, std::uint64_t bytes) override {
-        gate_->pass();
+        gate_->pass("allocate");
         return file_->allocate(offset, bytes);
     }
     int truncate(std::uint64_t bytes) override {
-        gate_->pass();
+        gate_->pass("truncate");
         return file_->truncate(bytes);
     }
     int size(std::uint64_t& bytes) override {
@@ -84,11 +93,11 @@ public:
         return error;
     }
     int rename(std::string_view from, std::string_view to) override {
-        gate_->pass();
+        gate_->pass("rename");
         return directory_->rename(from, to);
     }
     int unlink(std::string_view name) override {
-        gate_->pass();
+        gate_->pass("unlink");
         return directory_->unlink(name);
     }
     int list(std::vector<base::DirectoryEntry>& out) override {
@@ -96,7 +105,7 @@ public:
         return directory_->list(out);
     }
     int sync() override {
-        gate_->pass();
+        gate_->pass("sync");
         return directory_->sync();
     }
     int open_directory(std::string_view name, bool create,
@@ -108,7 +117,7 @@ public:
         return error;
     }
     int free_bytes(std::uint64_t& bytes) override {
-        gate_->pass();
+        gate_->pass("free_bytes");
         return directory_->free_bytes(bytes);
     }
     std::string path() const override { return directory_->path(); }
@@ -120,7 +129,8 @@ private:
 
 }  // namespace
 
-HangingFileSystem::HangingFileSystem() : gate_(std::make_shared<Gate>()) {}
+HangingFileSystem::HangingFileSystem(base::FileSystem* files)
+    : gate_(std::make_shared<Gate>()), files_(files != nullptr ? *files : system_) {}
 
 HangingFileSystem::~HangingFileSystem() { go_on(); }
 
@@ -137,6 +147,23 @@ void HangingFileSystem::hang() {
 void HangingFileSystem::go_on() {
     const std::lock_guard lock(gate_->mutex);
     gate_->hanging = false;
+    gate_->stops.clear();
+    gate_->changed.notify_all();
+}
+
+void HangingFileSystem::stop_next(const std::string& call) {
+    const std::lock_guard lock(gate_->mutex);
+    gate_->stops.emplace(call, false);
+}
+
+bool HangingFileSystem::await_stopped(const std::string& call) const {
+    std::unique_lock lock(gate_->mutex);
+    return gate_->changed.wait_for(lock, kLong, [&] { return gate_->stops.at(call); });
+}
+
+void HangingFileSystem::release(const std::string& call) {
+    const std::lock_guard lock(gate_->mutex);
+    gate_->stops.erase(call);
     gate_->changed.notify_all();
 }
 

@@ -41,7 +41,7 @@ public:
 
     Spool& open() {
         spool.reset();
-        spool = Spool::open(files, clock, random, kPath, options,
+        spool = Spool::open(*disk, clock, random, kPath, options,
                             [this](const Damage& damage) { reports.push_back(damage); });
         for (const Damage& damage : spool->recovery().damage) reports.push_back(damage);
         recovered = spool->take_recovered();
@@ -189,6 +189,7 @@ public:
     }
 
     peermq::test::FakeFileSystem files;
+    base::FileSystem* disk = &files;  ///< or something in front of it
     peermq::test::FakeClock clock;
     peermq::test::SeededRandom random;
     SpoolOptions options;

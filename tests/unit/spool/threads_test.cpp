@@ -3,6 +3,8 @@
 #include <atomic>
 #include <thread>
 
+#include "support/hanging_file_system.hpp"
+
 /// The threads that a peer uses: one commits, one does the upkeep, others read and ask.
 
 namespace peermq::spool::test {
@@ -65,6 +67,41 @@ TEST(SpoolThreads, ReadsWhatIsCommittedWhileSegmentsComeAndGo) {
     asker.join();
     bench.maintain();
     EXPECT_EQ(bench.spool->read(bench.queue, 50, 100).run, (base::Run{50, 50}));
+    EXPECT_TRUE(bench.reports.empty());
+}
+
+TEST(SpoolThreads, AManifestStoredWhileASegmentBecomesTheActiveOneNamesIt) {
+    Bench bench;
+    peermq::test::HangingFileSystem disk(&bench.files);
+    bench.disk = &disk;
+    bench.open();
+    // Finished segments become spare ones, so that the next turn needs no new file.
+    for (Seq seq = 1; seq <= 250; seq += 50) bench.commit({seq, seq + 49}, 200);
+    ASSERT_EQ(bench.settle_durably({1, 200}), CommitResult::ok);
+    bench.maintain();
+    bench.commit({251, 300}, 200);
+    // Upkeep has begun when the committing thread takes the next segment and seals the one in use;
+    // then it stores the manifest.
+    bench.clock.advance(base::limits::kFreeSpaceCheckInterval);
+    disk.stop_next("free_bytes");
+    std::jthread upkeep([&] { (void)bench.spool->maintain(); });
+    ASSERT_TRUE(disk.await_stopped("free_bytes"));
+    disk.stop_next("truncate");
+    std::jthread committer([&] { bench.commit({301, 350}, 200); });
+    ASSERT_TRUE(disk.await_stopped("truncate"));
+    disk.stop_next("sync");
+    disk.release("free_bytes");
+    ASSERT_TRUE(disk.await_stopped("sync"));
+    disk.release("sync");
+    disk.release("truncate");
+    committer.join();
+    upkeep.join();
+    // What was stored last is all that the next process sees.
+    bench.kill();
+    bench.disk = &bench.files;
+    bench.open();
+    EXPECT_EQ(bench.end_of(), 350u);
+    EXPECT_EQ(bench.read_all(350).seqs, seqs(201, 350));
     EXPECT_TRUE(bench.reports.empty());
 }
 
