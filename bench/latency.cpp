@@ -264,6 +264,7 @@ void bench_send(const Settings& settings, const Report& report) {
                             .reference = summarize(plain[name])};
             object[std::string(name) + "_us"] = line.ours.median;
             object["plain_" + std::string(name) + "_us"] = line.reference->median;
+            if (std::string(name) == "p50") add_verdict(object, line);
             lines.push_back(line);
         }
         const Line rate{.label = label + ", messages", .ours = summarize(samples[threads]["rate"])};

@@ -97,7 +97,7 @@ void bench_push_pull(const Settings& settings, const Report& report) {
                                           {"size", size},
                                           {"level", "disk"},
                                           {"msgs_per_s", line.ours.median},
-                                          {"plain_msgs_per_s", line.reference->median}};
+                                          {"raw_msgs_per_s", line.reference->median}};
             add_verdict(object, line);
             report.object(object);
             plain_lines.push_back(line);
@@ -159,7 +159,7 @@ void bench_queues(const Settings& settings, const Report& report) {
                                   {"msgs_per_s", line.ours.median},
                                   {"min", line.ours.min},
                                   {"max", line.ours.max},
-                                  {"one_queue_msgs_per_s", line.reference->median}};
+                                  {"raw_msgs_per_s", line.reference->median}};
     add_verdict(object, line);
     report.object(object);
     report.table("queues: messages handled per second, 64 queues on one peer", "one queue", {line});

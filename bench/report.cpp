@@ -181,7 +181,12 @@ void Report::rounds(const std::string& bench, const RoundCount& count) const {
 }
 
 void Report::object(const nlohmann::ordered_json& object) const {
-    if (settings_.json) std::cout << object.dump() << '\n' << std::flush;
+    if (!settings_.json) return;
+    nlohmann::ordered_json line;
+    for (const char* key : {"bench", "size", "level", "msgs_per_s", "raw_msgs_per_s", "ratio"})
+        line[key] = nullptr;
+    for (const auto& [key, value] : object.items()) line[key] = value;
+    std::cout << line.dump() << '\n' << std::flush;
 }
 
 void add_verdict(nlohmann::ordered_json& object, const Line& line) {

@@ -54,7 +54,8 @@ public:
     void throughput(nlohmann::ordered_json identity, const Line& line) const;
     /// Says so when rounds of a bench were disturbed by other programs.
     void rounds(const std::string& bench, const RoundCount& count) const;
-    /// For --json: any other object, as it is.
+    /// For --json: any other object. Every one has the keys bench, size, level, msgs_per_s,
+    /// raw_msgs_per_s and ratio, null where there is nothing to say.
     void object(const nlohmann::ordered_json& object) const;
 
 private:

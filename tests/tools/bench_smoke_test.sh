@@ -32,10 +32,14 @@ has() {
     done
 }
 
-run json --json --size 100 --level disk push_pull latency
+run json --json --size 100 --level disk push_pull latency queues
 has "$directory/json.out" environment cores kernel libzmq sync_p50_us load
 has "$directory/json.out" push_pull size level workers msgs_per_s min max raw_msgs_per_s ratio must aim mark
 has "$directory/json.out" latency size level p50_us p99_us p999_us raw_p50_us
+has "$directory/json.out" queues queues
+for key in bench size level msgs_per_s raw_msgs_per_s ratio; do
+    ! grep -v "\"$key\":" "$directory/json.out" || fail "a line without $key"
+done
 ! grep -qv '^{.*}$' "$directory/json.out" || fail "something else than JSON on stdout"
 
 run table --size 100 --level memory push_pull
