@@ -77,6 +77,8 @@ Child::Child(const std::string& program, const std::vector<std::string>& argumen
 }
 
 Child::~Child() {
+    // Who listened may be half destroyed itself.
+    on_line_ = [](std::string_view) {};
     if (!ended()) kill_and_reap(SIGKILL);
     for (const int fd : {input_, output_, error_}) {
         if (fd >= 0) ::close(fd);

@@ -33,7 +33,7 @@ public:
     /// Starts PEERMQ_BIN_DIR/`program`. Throws std::system_error.
     Child(const std::string& program, const std::vector<std::string>& arguments, OnLine on_line,
           ChildOptions options = {});
-    /// Kills and reaps what still runs.
+    /// Kills and reaps what still runs; lines that it had not taken yet go nowhere.
     ~Child();
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
