@@ -232,17 +232,6 @@ TEST_P(Delivering, TellsTheSenderHowFarAMessageHasCome) {
     EXPECT_TRUE(push.flush(Until::acked, kLong));
 }
 
-std::vector<Arrangement> all_setups() {
-    std::vector<Arrangement> all;
-    for (const Wire wire : {Wire::inproc, Wire::ipc, Wire::tcp}) {
-        for (const Durability durability : {Durability::memory, Durability::os, Durability::disk}) {
-            for (const bool producer_binds : {true, false})
-                all.push_back({wire, durability, producer_binds});
-        }
-    }
-    return all;
-}
-
 INSTANTIATE_TEST_SUITE_P(Over, Delivering, ::testing::ValuesIn(all_setups()), setup_name);
 
 }  // namespace

@@ -7,6 +7,17 @@
 
 namespace peermq::test {
 
+std::vector<Arrangement> all_setups() {
+    std::vector<Arrangement> all;
+    for (const Wire wire : {Wire::inproc, Wire::ipc, Wire::tcp}) {
+        for (const Durability durability : {Durability::memory, Durability::os, Durability::disk}) {
+            for (const bool producer_binds : {true, false})
+                all.push_back({wire, durability, producer_binds});
+        }
+    }
+    return all;
+}
+
 std::string setup_name(const ::testing::TestParamInfo<Arrangement>& one) {
     static constexpr const char* kWires[] = {"Inproc", "Ipc", "Tcp"};
     static constexpr const char* kLevels[] = {"Memory", "Os", "Disk"};

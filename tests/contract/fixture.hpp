@@ -30,6 +30,8 @@ struct Arrangement {
     bool producer_binds = true;
 };
 
+/// Every wire with every level, and either side binding.
+[[nodiscard]] std::vector<Arrangement> all_setups();
 /// Names of cases.
 [[nodiscard]] std::string setup_name(const ::testing::TestParamInfo<Arrangement>& one);
 [[nodiscard]] std::string level_name(const ::testing::TestParamInfo<Durability>& one);

@@ -173,12 +173,7 @@ TEST_P(Linking, ADeliveryOutlivesItsPullWhileANewPullGoesOn) {
     EXPECT_TRUE(push.flush(Until::acked, kLong));
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, Linking,
-                         ::testing::Values(Arrangement{Wire::inproc, Durability::memory, true},
-                                           Arrangement{Wire::ipc, Durability::memory, false},
-                                           Arrangement{Wire::tcp, Durability::memory, true},
-                                           Arrangement{Wire::tcp, Durability::disk, false}),
-                         setup_name);
+INSTANTIATE_TEST_SUITE_P(Over, Linking, ::testing::ValuesIn(all_setups()), setup_name);
 
 TEST(BrokenLink, ResumesWithoutLossOrDuplicate) {
     World world(Arrangement{Wire::tcp, Durability::memory, true});

@@ -180,12 +180,7 @@ TEST_P(Settling, AThrowingHandlerNacksWithItsText) {
     pull.stop();
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, Settling,
-                         ::testing::Values(Arrangement{Wire::inproc, Durability::memory, true},
-                                           Arrangement{Wire::ipc, Durability::os, false},
-                                           Arrangement{Wire::tcp, Durability::memory, false},
-                                           Arrangement{Wire::tcp, Durability::disk, true}),
-                         setup_name);
+INSTANTIATE_TEST_SUITE_P(Over, Settling, ::testing::ValuesIn(all_setups()), setup_name);
 
 /// A worker whose link is cut off for longer than the grace, so that its message goes elsewhere.
 class LateSettlement : public ::testing::TestWithParam<Durability> {
