@@ -6,32 +6,11 @@
 #include "peer/dead_letter.hpp"
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
+#include "peer/to_wire.hpp"
 #include "record/headers.hpp"
 
 namespace peermq::detail {
 namespace {
-
-wire::SettleKind to_wire(delivery::SettleKind kind) {
-    switch (kind) {
-        case delivery::SettleKind::ack: return wire::SettleKind::ack;
-        case delivery::SettleKind::nack: return wire::SettleKind::nack;
-        case delivery::SettleKind::release: return wire::SettleKind::release;
-        case delivery::SettleKind::reject: return wire::SettleKind::reject;
-        case delivery::SettleKind::recalled: return wire::SettleKind::recalled;
-    }
-    return wire::SettleKind::release;
-}
-
-delivery::RefuseReason to_delivery(wire::RefuseReason reason) {
-    switch (reason) {
-        case wire::RefuseReason::newer_lease: return delivery::RefuseReason::newer_lease;
-        case wire::RefuseReason::settled: return delivery::RefuseReason::settled;
-        case wire::RefuseReason::unknown: return delivery::RefuseReason::unknown;
-        case wire::RefuseReason::settled_before_start:
-            return delivery::RefuseReason::settled_before_start;
-    }
-    return delivery::RefuseReason::unknown;
-}
 
 delivery::Arrival arrival_of(const wire::BatchRun& run, const base::Epoch& epoch,
                              std::uint32_t lease_epoch) {
@@ -43,20 +22,6 @@ delivery::Arrival arrival_of(const wire::BatchRun& run, const base::Epoch& epoch
     arrival.redelivered = (run.flags & wire::kRedelivered) != 0;
     arrival.alone = (run.flags & wire::kAlone) != 0;
     return arrival;
-}
-
-/// Splits `all` into frames of at most runs_per_frame_max entries; calls `emit(part, is_last)`, at
-/// least once.
-template <typename Entry, typename Emit>
-void in_frames(const std::vector<Entry>& all, Emit&& emit) {
-    std::size_t begin = 0;
-    do {
-        const std::size_t end = std::min(all.size(), begin + base::limits::kRunsPerFrameMax);
-        emit(std::vector<Entry>(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                                all.begin() + static_cast<std::ptrdiff_t>(end)),
-             end == all.size());
-        begin = end;
-    } while (begin < all.size());
 }
 
 }  // namespace

@@ -6,31 +6,10 @@
 
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
+#include "peer/to_wire.hpp"
 
 namespace peermq::detail {
 namespace {
-
-delivery::SettleKind to_delivery(wire::SettleKind kind) {
-    switch (kind) {
-        case wire::SettleKind::ack: return delivery::SettleKind::ack;
-        case wire::SettleKind::nack: return delivery::SettleKind::nack;
-        case wire::SettleKind::release: return delivery::SettleKind::release;
-        case wire::SettleKind::reject: return delivery::SettleKind::reject;
-        case wire::SettleKind::recalled: return delivery::SettleKind::recalled;
-    }
-    return delivery::SettleKind::release;
-}
-
-wire::RefuseReason to_wire(delivery::RefuseReason reason) {
-    switch (reason) {
-        case delivery::RefuseReason::newer_lease: return wire::RefuseReason::newer_lease;
-        case delivery::RefuseReason::settled: return wire::RefuseReason::settled;
-        case delivery::RefuseReason::unknown: return wire::RefuseReason::unknown;
-        case delivery::RefuseReason::settled_before_start:
-            return wire::RefuseReason::settled_before_start;
-    }
-    return wire::RefuseReason::unknown;
-}
 
 /// False while something that the answer is about is not final; then adds what was overruled.
 bool is_final(const Producer& producer, Producer::Answer& answer) {
@@ -107,13 +86,11 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
     outgoing.foreign.for_each([&](base::Run part) { revoked.push_back(part); });
     revoked.insert(revoked.end(), refused.begin(), refused.end());
     wire::Valid valid{held.number, true, {}};
-    for (std::size_t i = 0; i < revoked.size() || i == 0; i += base::limits::kRunsPerFrameMax) {
-        const std::size_t end = std::min(revoked.size(), i + base::limits::kRunsPerFrameMax);
-        valid.revoked.assign(revoked.begin() + static_cast<std::ptrdiff_t>(i),
-                             revoked.begin() + static_cast<std::ptrdiff_t>(end));
-        valid.done = end == revoked.size();
+    in_frames(revoked, [&](std::vector<base::Run> part, bool is_last) {
+        valid.revoked = std::move(part);
+        valid.done = is_last;
         send(link, handle, valid);
-    }
+    });
     pump(producer);
 }
 
