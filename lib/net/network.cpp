@@ -70,19 +70,8 @@ public:
 
     void disconnect(TargetId target) { targets_.remove(target); }
 
-    void wait(base::Time deadline) {
-        collect_news();
-        if (board_.anything_ready()) {
-            board_.poller.poll();
-            polled_ = true;
-            return;
-        }
-        board_.poller.wait(board_.clock, std::min(deadline, next_deadline()));
-        polled_ = true;
-    }
-
     std::size_t receive(TransportEvents& events, std::size_t frames_max) {
-        if (!std::exchange(polled_, false)) board_.poller.poll();
+        board_.poller.poll();
         collect_news();
         return board_.receive(events, frames_max);
     }
@@ -206,7 +195,6 @@ private:
     ProcessWatch watch_;
     std::vector<std::shared_ptr<Listener>> listeners_;
     Targets targets_;
-    bool polled_ = false;                      ///< by wait(), so receive() need not
     base::Time full_retry_at_ = base::kNever;  ///< send() has said full: worth another try then
     bool shut_ = false;
 };
@@ -221,8 +209,6 @@ std::string Network::bind(const Endpoint& endpoint) { return impl_->bind(endpoin
 TargetId Network::connect(const Endpoint& endpoint) { return impl_->connect(endpoint); }
 
 void Network::disconnect(TargetId target) { impl_->disconnect(target); }
-
-void Network::wait(base::Time deadline) { impl_->wait(deadline); }
 
 void Network::wait_unowned(base::Time deadline) { impl_->wait_unowned(deadline); }
 

@@ -12,7 +12,7 @@
 /// Records below 16 KiB travel in one part with the head, which then arrives as Received::head
 /// alone. After close() nothing more is reported about that channel; disconnect() reports its
 /// channel lost as `closed`. A connection accepted without a frame is no channel; what fails there
-/// is reported as an attempt of target 0. Callbacks may call everything but receive(), wait() and
+/// is reported as an attempt of target 0. Callbacks may call everything but receive() and
 /// shut_down().
 ///
 /// Threads: everything but wake() and wait_unowned() is for the holder of the owner role, one at a
@@ -52,22 +52,20 @@ public:
     TargetId connect(const Endpoint& endpoint);
     void disconnect(TargetId target);
 
-    /// Waits like wait(), but without the owner role: one thread may wait here while others, one
-    /// after another in the role, send and receive. To be called when anything_ready() has said no
-    /// since the last change that this thread knows of. Touches no socket.
+    /// Waits until something may be received, `deadline` passes, or wake(), without the owner role:
+    /// one thread may wait here while others, one after another in the role, send and receive. To
+    /// be called when anything_ready() has said no since the last change that this thread knows of.
+    /// Touches no socket. Spurious returns happen.
     void wait_unowned(base::Time deadline);
     /// True when receive() has something to give already.
     [[nodiscard]] bool anything_ready();
-    /// Waits until something may be received, `deadline` passes, or wake(). Spurious returns
-    /// happen.
-    void wait(base::Time deadline);
     /// Receives up to `frames_max` frames and all other events without waiting; returns how many
     /// frames.
     std::size_t receive(TransportEvents& events, std::size_t frames_max);
     /// Work that is due (connection attempts); call when next_deadline() has come.
     void tick();
     [[nodiscard]] base::Time next_deadline() const;
-    /// Makes the wait() that is under way, or else the next one, return.
+    /// Makes the wait that is under way, or else the next one, return.
     void wake() noexcept;
 
     [[nodiscard]] SendResult send(ChannelId channel, base::ByteSpan head) override;

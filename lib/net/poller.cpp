@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,13 @@ namespace {
 
 constexpr int kEventsMax = 256;
 constexpr base::Duration kWaitMax = std::chrono::hours(1);
+/// Nobody handles it; keys of handlers begin with 1.
+constexpr Poller::Key kTimerKey = 0;
+
+timespec to_timespec(base::Duration time) {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
+    return {whole.count(), (time - whole).count()};
+}
 
 [[noreturn]] void throw_errno(const char* what) {
     throw Error(ErrorCode::io_error, std::string(what) + ": " + std::strerror(errno) + " (errno " +
@@ -72,8 +80,10 @@ void Wakeup::finish(bool signalled) noexcept {
     [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
 }
 
-Poller::Poller(std::shared_ptr<Wakeup> wakeup)
-    : wakeup_(std::move(wakeup)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+Poller::Poller(std::shared_ptr<Wakeup> wakeup, Timing timing)
+    : wakeup_(std::move(wakeup)),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      by_timer_(timing == Timing::by_timer) {
     if (!epoll_) throw_errno("cannot create an epoll descriptor");
     wakeup_key_ = add(wakeup_->descriptor(), EPOLLIN, [] {});
 }
@@ -101,11 +111,6 @@ void Poller::poll() {
     run(events, wait_kernel(events, base::Duration::zero()));
 }
 
-void Poller::wait(base::Clock& clock, base::Time deadline) {
-    idle(clock, deadline);
-    poll();
-}
-
 void Poller::idle(base::Clock& clock, base::Time deadline) {
     if (!wakeup_->prepare()) return;
     epoll_event any[1];
@@ -117,21 +122,40 @@ void Poller::idle(base::Clock& clock, base::Time deadline) {
     wakeup_->finish(count > 0 && any[0].data.u64 == wakeup_key_);
 }
 
-/// How many events there are, or -1 when interrupted.
 int Poller::wait_kernel(std::span<epoll_event> events, base::Duration timeout) {
     const int capacity = static_cast<int>(events.size());
-    if (has_fine_wait_ && timeout != base::Duration::zero()) {
-        timespec spec{};
-        const auto whole = std::chrono::duration_cast<std::chrono::seconds>(timeout);
-        spec.tv_sec = whole.count();
-        spec.tv_nsec = (timeout - whole).count();
-        const int count = epoll_pwait2(epoll_.get(), events.data(), capacity, &spec, nullptr);
-        if (count >= 0 || errno == EINTR) return count;
-        // Missing, or refused by a container's filter: whole milliseconds from now on.
-        has_fine_wait_ = false;
+    if (timeout == base::Duration::zero())
+        return epoll_wait(epoll_.get(), events.data(), capacity, 0);
+    if (by_timer_) return wait_by_timer(events, timeout);
+    const timespec spec = to_timespec(timeout);
+    const int count = epoll_pwait2(epoll_.get(), events.data(), capacity, &spec, nullptr);
+    if (count >= 0 || errno == EINTR) return count;
+    by_timer_ = true;
+    return wait_by_timer(events, timeout);
+}
+
+int Poller::wait_by_timer(std::span<epoll_event> events, base::Duration timeout) {
+    const int capacity = static_cast<int>(events.size());
+    if (!timer_) {
+        Descriptor timer(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = kTimerKey;
+        if (timer && epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer.get(), &event) == 0)
+            timer_ = std::move(timer);
     }
-    const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
-    return epoll_wait(epoll_.get(), events.data(), capacity, static_cast<int>(wait_ms));
+    const itimerspec due{{}, to_timespec(timeout)};
+    if (!timer_ || timerfd_settime(timer_.get(), 0, &due, nullptr) != 0) {
+        // Out of descriptors: in whole milliseconds, then.
+        const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
+        return epoll_wait(epoll_.get(), events.data(), capacity, static_cast<int>(wait_ms));
+    }
+    const int count = epoll_wait(epoll_.get(), events.data(), capacity, -1);
+    const int saved = errno;
+    const itimerspec never{};
+    timerfd_settime(timer_.get(), 0, &never, nullptr);  // it would end the next wait, too
+    errno = saved;
+    return count;
 }
 
 void Poller::run(std::span<const epoll_event> events, int count) {

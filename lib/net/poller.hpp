@@ -60,9 +60,14 @@ public:
     using Key = std::uint64_t;
     using Handler = std::function<void()>;
 
-    explicit Poller(std::shared_ptr<Wakeup> wakeup);
+    /// What ends a wait at a time: the wait itself, to the nanosecond, which needs Linux 5.11, or a
+    /// timer beside it.
+    enum class Timing { by_wait, by_timer };
 
-    /// Calls `handler` from poll() or wait() whenever `descriptor` shows one of `events`
+    /// With by_wait it changes to a timer where the kernel, or the filter of a container, refuses.
+    explicit Poller(std::shared_ptr<Wakeup> wakeup, Timing timing = Timing::by_wait);
+
+    /// Calls `handler` from poll() whenever `descriptor` shows one of `events`
     /// (EPOLLIN...). Handlers may add and remove, themselves too. Throws Error io_error.
     [[nodiscard]] Key add(int descriptor, std::uint32_t events, Handler handler);
     /// `descriptor` must still be open. Key 0 is ignored.
@@ -70,14 +75,15 @@ public:
 
     /// Runs the handlers of what is ready now.
     void poll();
-    /// The same, after waiting until something is, or `deadline`, or wake(). EINTR is waited out.
-    void wait(base::Clock& clock, base::Time deadline);
-    /// Waits likewise but runs no handler: the next poll() does. The only call that another thread
-    /// than the owner may make.
+    /// Waits until something is ready, or `deadline`, or wake(). EINTR is waited out. Runs no
+    /// handler: the next poll() does. The only call that another thread than the owner may make,
+    /// one at a time.
     void idle(base::Clock& clock, base::Time deadline);
 
 private:
+    /// How many events there are, or -1 when interrupted. With a timer, its end is one.
     [[nodiscard]] int wait_kernel(std::span<epoll_event> events, base::Duration timeout);
+    [[nodiscard]] int wait_by_timer(std::span<epoll_event> events, base::Duration timeout);
     void run(std::span<const epoll_event> events, int count);
 
     std::shared_ptr<Wakeup> wakeup_;
@@ -85,7 +91,8 @@ private:
     Key last_key_ = 0;
     Key wakeup_key_ = 0;
     std::unordered_map<Key, std::shared_ptr<Handler>> handlers_;
-    std::atomic<bool> has_fine_wait_{true};  ///< epoll_pwait2, Linux 5.11
+    std::atomic<bool> by_timer_;
+    Descriptor timer_;  ///< of whoever is in idle(); made when it is needed
 };
 
 }  // namespace peermq::net

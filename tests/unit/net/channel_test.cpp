@@ -117,7 +117,7 @@ TEST_P(Channel, LimitsFramesPerReceive) {
     base::SystemClock clock;
     const base::Time deadline = clock.now() + 10s;
     while (pair.server->frames.size() < 10 && clock.now() < deadline) {
-        pair.server->network->wait(clock.now() + 10ms);
+        pair.server->wait(clock.now() + 10ms);
         most = std::max(most, pair.server->network->receive(*pair.server, 3));
     }
     EXPECT_EQ(10u, pair.server->frames.size());

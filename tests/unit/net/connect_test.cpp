@@ -117,7 +117,7 @@ TEST(Connect, ManyLinksAtOnce) {
 TEST(Wait, EndsAtItsDeadline) {
     Node node;
     const base::Time start = node.clock.now();
-    node.network->wait(start + 20ms);
+    node.wait(start + 20ms);
     EXPECT_GE(node.clock.now(), start + 20ms);
     EXPECT_LT(node.clock.now(), start + 5s);
 }
@@ -126,7 +126,7 @@ TEST(Wait, ReturnsForAWakeThatCameBefore) {
     Node node;
     node.network->wake();
     const base::Time start = node.clock.now();
-    node.network->wait(start + 30s);
+    node.wait(start + 30s);
     EXPECT_LT(node.clock.now(), start + 10s);
 }
 
@@ -135,7 +135,7 @@ TEST(Wait, IsEndedFromAnotherThread) {
     for (int round = 0; round < 200; ++round) {
         const base::Time start = node.clock.now();
         std::thread waker([&] { node.network->wake(); });
-        node.network->wait(start + 30s);
+        node.wait(start + 30s);
         waker.join();
         ASSERT_LT(node.clock.now(), start + 10s);
     }
@@ -147,12 +147,12 @@ TEST(Wait, ReturnsAtOnceWhileSomethingIsLeftToReceive) {
         EXPECT_EQ(SendResult::sent, pair.client->send(pair.up, "frame"));
     }
     while (pair.server->frames.empty()) {
-        pair.server->network->wait(pair.server->clock.now() + 10s);
+        pair.server->wait(pair.server->clock.now() + 10s);
         pair.server->network->receive(*pair.server, 1);
     }
     const base::Time start = pair.server->clock.now();
     while (pair.server->frames.size() < 10) {
-        pair.server->network->wait(start + 30s);
+        pair.server->wait(start + 30s);
         pair.server->network->receive(*pair.server, 1);
     }
     EXPECT_LT(pair.server->clock.now(), start + 10s);
@@ -166,7 +166,7 @@ TEST(Wait, SeesFramesThatArriveWhileSending) {
         std::size_t answered = 0;
         const base::Time deadline = server.clock.now() + 20s;
         while (answered < 2000 && server.clock.now() < deadline) {
-            server.network->wait(deadline);
+            server.wait(deadline);
             server.network->receive(server, 100);
             for (; answered < server.frames.size(); ++answered) {
                 EXPECT_EQ(SendResult::sent, server.send(pair.down, "answer"));
@@ -179,7 +179,7 @@ TEST(Wait, SeesFramesThatArriveWhileSending) {
         EXPECT_EQ(SendResult::sent, client.send(pair.up, "one"));
         EXPECT_EQ(SendResult::sent, client.send(pair.up, "two"));
         while (client.frames.size() < 2 * (round + 1) && client.clock.now() < deadline) {
-            client.network->wait(deadline);
+            client.wait(deadline);
             client.network->receive(client, 100);
         }
     }
@@ -194,7 +194,7 @@ TEST(Shutdown, MakesEverythingAnswerClosed) {
     EXPECT_THROW(static_cast<void>(pair.client->connect(pair.bound)), Error);
     EXPECT_THROW(pair.client->bind("tcp://127.0.0.1:*"), Error);
     EXPECT_EQ(0u, pair.client->network->receive(*pair.client, 10));
-    pair.client->network->wait(pair.client->clock.now() + 1ms);
+    pair.client->wait(pair.client->clock.now() + 1ms);
 }
 
 TEST(Shutdown, DoesNotWaitForAttempts) {
@@ -204,7 +204,7 @@ TEST(Shutdown, DoesNotWaitForAttempts) {
     node.connect("tcp://127.0.0.1:" + std::to_string(silent.port()));
     node.connect("tcp://192.0.2.1:7000");  // a documentation address: leads nowhere
     node.connect("tcp://name-that-does-not-exist.invalid:7000");
-    node.network->wait(start + 20ms);
+    node.wait(start + 20ms);
     node.network->receive(node, 1);
     node.network->shut_down(node.clock.now() + 10s);
     node.network.reset();

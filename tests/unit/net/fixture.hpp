@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -59,6 +60,11 @@ public:
     TargetId connect(const std::string& endpoint) {
         return network->connect(Endpoint::parse(endpoint, false));
     }
+    /// Until something may be received, `deadline`, the next thing that is due, or wake().
+    void wait(base::Time deadline) {
+        if (network->anything_ready()) return;
+        network->wait_unowned(std::min(deadline, network->next_deadline()));
+    }
     SendResult send(ChannelId channel, std::string_view text) {
         return network->send(channel, base::as_bytes(text));
     }
@@ -105,7 +111,7 @@ inline bool run(std::vector<Node*> nodes, const std::function<bool()>& done,
             if (!node->network) continue;
             const base::Duration nap = nodes.size() == 1 ? base::Duration(50ms)
                                                          : base::Duration(1ms);
-            node->network->wait(clock.now() + nap);
+            node->wait(clock.now() + nap);
             node->network->receive(*node, 1000);
             node->network->tick();
         }

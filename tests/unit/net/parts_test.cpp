@@ -1,11 +1,14 @@
 /// The small parts: monitor events, owners of descriptors, watched processes, names.
 
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 #include "fixture.hpp"
 #include "net/fd_owners.hpp"
@@ -81,6 +84,43 @@ TEST(FdOwners, SeesThatAChannelEndedBeforeItsFirstFrameWasRead) {
     EXPECT_EQ(0u, owners.owner(7));
 }
 
+class PollerWait : public ::testing::TestWithParam<Poller::Timing> {
+protected:
+    std::shared_ptr<Wakeup> wakeup = std::make_shared<Wakeup>();
+    Poller poller{wakeup, GetParam()};
+    base::SystemClock clock;
+};
+
+TEST_P(PollerWait, EndsAtItsTimeAndNotBefore) {
+    for (const base::Duration wait :
+         {base::Duration(0), base::Duration(50us), base::Duration(3ms)}) {
+        const base::Time until = clock.now() + wait;
+        poller.idle(clock, until);
+        EXPECT_GE(clock.now(), until);
+    }
+}
+
+TEST_P(PollerWait, EndsWithWhateverComesFirst) {
+    const base::Time late = base::after(clock.now(), 30s);
+    for (int round = 0; round < 100; ++round) {
+        // What ended the last wait must not end this one.
+        poller.idle(clock, clock.now() + 20us);
+        std::jthread waker([&] { wakeup->wake(); });
+        poller.idle(clock, late);
+    }
+    Descriptor ready(::eventfd(1, EFD_CLOEXEC));
+    int handled = 0;
+    const Poller::Key key = poller.add(ready.get(), EPOLLIN, [&] { ++handled; });
+    poller.idle(clock, late);
+    poller.poll();
+    EXPECT_EQ(1, handled);
+    poller.remove(key, ready.get());
+    EXPECT_LT(clock.now(), late) << "something waited to the end";
+}
+
+INSTANTIATE_TEST_SUITE_P(Ended, PollerWait,
+                         ::testing::Values(Poller::Timing::by_wait, Poller::Timing::by_timer));
+
 TEST(Resolver, KnowsNumericHosts) {
     for (const char* host : {"127.0.0.1", "::1", "fe80::1%lo"}) EXPECT_TRUE(is_numeric_host(host));
     for (const char* host : {"localhost", "1.2.3", "*", ""}) EXPECT_FALSE(is_numeric_host(host));
@@ -96,7 +136,8 @@ TEST(Resolver, AnswersWithAddressesOrAReason) {
     std::vector<Resolution> all;
     const base::Time deadline = clock.now() + 20s;
     while (all.size() < 2 && clock.now() < deadline) {
-        poller.wait(clock, deadline);
+        poller.idle(clock, deadline);
+        poller.poll();
         for (Resolution& one : resolver.take()) all.push_back(std::move(one));
     }
     ASSERT_EQ(2u, all.size());

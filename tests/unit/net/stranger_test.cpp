@@ -47,7 +47,7 @@ TEST_P(Stranger, IsReportedAndOpensNoChannel) {
         return ::recv(stranger.get(), &byte, 1, MSG_DONTWAIT) == 0 ||
                (errno != EAGAIN && errno != 0);
     }));
-    node.network->wait(node.clock.now() + 1ms);
+    node.wait(node.clock.now() + 1ms);
     node.network->receive(node, 10);
     EXPECT_EQ(1u, node.failures.size());
 }
