@@ -36,6 +36,8 @@ private:
     friend class Publisher;
     friend class Pull;
     friend class Push;
+    friend class Replier;
+    friend class Requester;
     std::shared_ptr<detail::NotifierState> state_;
 };
 

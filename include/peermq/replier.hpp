@@ -9,6 +9,7 @@
 #include <string>
 
 #include "peermq/export.hpp"
+#include "peermq/notifier.hpp"
 #include "peermq/options.hpp"
 #include "peermq/request.hpp"
 #include "peermq/stats.hpp"
@@ -64,6 +65,13 @@ public:
     /// and run(). Requests in hand may still be answered.
     void stop();
     [[nodiscard]] bool stopped() const;
+
+    /// As Pull::notify().
+    void notify(const Notifier& notifier);
+    /// Changes ReplierOptions::concurrency, and with it what is held here when prefetch is 0, for
+    /// callers that start threads or tasks of their own.
+    /// Throws Error: invalid_argument (not 1 to 1,024).
+    void set_concurrency(std::uint32_t concurrency);
 
     [[nodiscard]] ReplierStats stats() const;
     [[nodiscard]] const std::string& service() const noexcept;

@@ -14,6 +14,7 @@
 #include "peermq/error.hpp"
 #include "peermq/export.hpp"
 #include "peermq/message.hpp"
+#include "peermq/notifier.hpp"
 #include "peermq/options.hpp"
 #include "peermq/stats.hpp"
 
@@ -182,6 +183,10 @@ public:
     /// With a spool: correlation ids (or, without one, ids) of requests that receive() will give or
     /// has ready.
     [[nodiscard]] std::vector<std::string> unanswered() const;
+
+    /// Makes `notifier` readable whenever a reply, or a part of one, has come, or a request has
+    /// failed: ask PendingReply::done() and next(). One per service: the latest.
+    void notify(const Notifier& notifier);
 
     [[nodiscard]] RequesterStats stats() const;
     [[nodiscard]] const std::string& service() const noexcept;

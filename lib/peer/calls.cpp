@@ -208,6 +208,7 @@ void Calls::finish(Call& call) {
         unclaimed_changed_.notify_one();
     }
     call.changed.notify_all();
+    if (notifier_) notifier_->notify();
     if (const auto on_done = std::exchange(call.on_done, nullptr)) on_done(kept);
 }
 
@@ -297,6 +298,12 @@ std::vector<std::shared_ptr<Call>> Calls::unclaimed() {
     return all;
 }
 
+void Calls::set_notifier(std::shared_ptr<NotifierState> notifier) {
+    const Lock lock(mutex_);
+    notifier_ = std::move(notifier);
+    notifier_->notify();  // what came before
+}
+
 CallStats Calls::stats() {
     const Lock lock(mutex_);
     CallStats stats = counters_;
@@ -369,7 +376,10 @@ Calls::Arrival Calls::arrived(base::Seq seq, const base::Epoch& epoch, std::uint
     call->parts.push_back(std::move(part));
     if (!last) {
         // With a spool the reply is shown when it is whole and stored.
-        if (!stream_->stored()) call->changed.notify_all();
+        if (!stream_->stored()) {
+            call->changed.notify_all();
+            if (notifier_) notifier_->notify();
+        }
         return Arrival::taken;
     }
     ++counters_.replies;

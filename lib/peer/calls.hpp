@@ -26,6 +26,7 @@
 
 #include "base/clock.hpp"
 #include "base/run_set.hpp"
+#include "peer/notifier.hpp"
 #include "peer/out_stream.hpp"
 #include "peermq/error.hpp"
 #include "record/record.hpp"
@@ -150,6 +151,8 @@ public:
     /// Stored requests without a taken reply that nobody has claimed.
     [[nodiscard]] std::vector<std::shared_ptr<Call>> unclaimed();
     [[nodiscard]] CallStats stats();
+    /// Told of parts that have come, and of ends.
+    void set_notifier(std::shared_ptr<NotifierState> notifier);
 
     // --- the engine
     /// A request of an earlier process, found in the spool.
@@ -213,6 +216,7 @@ private:
     std::condition_variable unclaimed_changed_;
     CallWork work_;
     bool closed_ = false;
+    std::shared_ptr<NotifierState> notifier_;
     CallStats counters_;
 };
 

@@ -11,6 +11,16 @@
 #include "record/headers.hpp"
 
 namespace peermq {
+namespace {
+
+void check_concurrency(std::uint32_t concurrency) {
+    if (concurrency == 0 || concurrency > base::limits::kConcurrencyMax) {
+        throw Error(ErrorCode::invalid_argument,
+                    "concurrency of " + std::to_string(concurrency) + ": 1 to 1,024 are possible");
+    }
+}
+
+}  // namespace
 
 Replier Peer::replier(std::string_view service, ReplierOptions options) {
     auto impl = std::make_unique<Replier::Impl>();
@@ -89,11 +99,7 @@ void Replier::Iterator::advance() {
 }
 
 void Replier::run(const std::function<void(Request&)>& handler, RunOptions options) {
-    if (options.concurrency == 0 || options.concurrency > base::limits::kConcurrencyMax) {
-        throw Error(ErrorCode::invalid_argument, "RunOptions::concurrency of " +
-                                                     std::to_string(options.concurrency) +
-                                                     ": 1 to 1,024 are possible");
-    }
+    check_concurrency(options.concurrency);
     std::mutex mutex;
     std::exception_ptr failure;
     const std::function<void()> work = [&] {
@@ -119,8 +125,7 @@ void Replier::run(const std::function<void(Request&)>& handler, RunOptions optio
     };
     {
         detail::Crew others("Replier::run", options.concurrency - 1, work);
-        impl_->stream->set_concurrency(options.concurrency,
-                                       impl_->options.prefetch == 0 ? options.concurrency : 0);
+        set_concurrency(options.concurrency);
         others.begin();
         work();
     }
@@ -131,6 +136,17 @@ void Replier::run(const std::function<void(Request&)>& handler, RunOptions optio
     } catch (const Error& error) {
         if (error.code() != ErrorCode::closed) throw;
     }
+}
+
+void Replier::notify(const Notifier& notifier) {
+    impl_->runtime->check_process();
+    impl_->stream->set_notifier(notifier.state_);
+}
+
+void Replier::set_concurrency(std::uint32_t concurrency) {
+    check_concurrency(concurrency);
+    impl_->runtime->check_process();
+    impl_->stream->set_concurrency(concurrency, impl_->options.prefetch == 0 ? concurrency : 0);
 }
 
 void Replier::stop() {

@@ -124,6 +124,8 @@ std::vector<std::string> Requester::unanswered() const {
     return ids;
 }
 
+void Requester::notify(const Notifier& notifier) { impl_->calls->set_notifier(notifier.state_); }
+
 RequesterStats Requester::stats() const {
     RequesterStats stats = impl_->runtime->requester_stats(*impl_->calls);
     detail::Client& client = client_of(*impl_->calls);

@@ -81,6 +81,35 @@ TEST_P(Notify, DurableAndAckedMessagesAreTold) {
     }
 }
 
+TEST_P(Notify, RequestsAndRepliesAreTold) {
+    Notifier of_replies;
+    Replier replier = world.producer().replier("price");
+    Requester requester = world.worker().requester("price");
+    replier.notify(notifier);
+    requester.notify(of_replies);
+    PendingReply pending = requester.request({.body = "x"});
+    std::optional<Request> request;
+    while (!request) {
+        ASSERT_TRUE(readable(notifier, kPatienceMs));
+        notifier.reset();
+        request = replier.receive(0ns);
+    }
+    ASSERT_TRUE(request->reply_part("part"));
+    std::optional<Reply> part;
+    while (!part) {
+        ASSERT_TRUE(readable(of_replies, kPatienceMs));
+        of_replies.reset();
+        part = pending.next(0ns);
+    }
+    EXPECT_EQ("part", part->text());
+    request->reply("end");
+    while (!pending.done()) {
+        ASSERT_TRUE(readable(of_replies, kPatienceMs));
+        of_replies.reset();
+    }
+    EXPECT_EQ("end", pending.get().text());
+}
+
 TEST_P(Notify, TheEndOfThePeerIsToldToWhoWaitsForReceipts) {
     Peer peer({.close_timeout = 0ns});
     Push push = peer.push("jobs");

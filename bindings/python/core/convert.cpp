@@ -139,6 +139,31 @@ void Outgoing::set_property(PyObject* name, PyObject* value, const char* functio
     }
 }
 
+void Outgoing::take(const char* function, PyObject* data, PyObject* properties) {
+    set_body(data);
+    Py_ssize_t position = 0;
+    PyObject* name = nullptr;
+    PyObject* value = nullptr;
+    while (PyDict_Next(properties, &position, &name, &value)) set_property(name, value, function);
+}
+
+PyObject* decode(BytesView body, std::string_view content_type) {
+    if (content_type == kMsgpackType) return unpack(body.text());
+    return PyBytes_FromStringAndSize(body.text().data(), static_cast<Py_ssize_t>(body.size()));
+}
+
+PyObject* from_headers(const std::vector<HeaderView>& headers) noexcept {
+    PyObject* dict = PyDict_New();
+    for (const auto& [name, value] : headers) {
+        PyObject* key = dict ? from_text(name) : nullptr;
+        PyObject* item = key ? from_text(value) : nullptr;
+        if (!item || PyDict_SetItem(dict, key, item) != 0) Py_CLEAR(dict);
+        Py_XDECREF(key);
+        Py_XDECREF(item);
+    }
+    return dict;
+}
+
 void Outgoing::parse(const char* function, PyObject* const* arguments, Py_ssize_t count,
                      PyObject* keyword_names) {
     const Py_ssize_t keywords = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;

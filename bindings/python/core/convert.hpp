@@ -60,6 +60,8 @@ public:
     /// CPython hands them to a fast function. Throws Error or a Python error.
     void parse(const char* function, PyObject* const* arguments, Py_ssize_t count,
                PyObject* keyword_names);
+    /// The same from data and a dict of properties.
+    void take(const char* function, PyObject* data, PyObject* properties);
     /// A mapping or pairs, into message.headers.
     void set_headers(PyObject* headers);
     Message message;
@@ -72,6 +74,13 @@ private:
     std::string packed_;
     Held held_;
 };
+
+/// What was sent as msgpack as the object that it was, else the bytes. A new reference. Throws
+/// Error invalid_argument when it is no msgpack.
+[[nodiscard]] PyObject* decode(BytesView body, std::string_view content_type);
+
+/// A new dict of str.
+[[nodiscard]] PyObject* from_headers(const std::vector<HeaderView>& headers) noexcept;
 
 /// The content type of bodies that are msgpack: those of objects.
 inline constexpr std::string_view kMsgpackType = "application/msgpack";

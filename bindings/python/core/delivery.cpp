@@ -5,7 +5,6 @@
 #include "convert.hpp"
 #include "date_time.hpp"
 #include "errors.hpp"
-#include "msgpack.hpp"
 
 namespace peermq::python {
 namespace {
@@ -54,28 +53,15 @@ PyObject* get_body(PyObject* object, void*) { return PyMemoryView_FromObject(obj
 PyObject* get_data(PyObject* object, void*) {
     DeliveryObject* self = self_of(object);
     if (!self->data) {
-        self->data = guarded([&]() -> PyObject* {
-            const std::string_view body = self->delivery->text();
-            if (self->delivery->content_type() == kMsgpackType) return unpack(body);
-            return PyBytes_FromStringAndSize(body.data(), static_cast<Py_ssize_t>(body.size()));
-        });
+        self->data = guarded(
+            [&] { return decode(self->delivery->body(), self->delivery->content_type()); });
     }
     Py_XINCREF(self->data);
     return self->data;
 }
 
 PyObject* get_headers(PyObject* object, void*) {
-    return guarded([&]() -> PyObject* {
-        PyObject* dict = PyDict_New();
-        for (const auto& [name, value] : of(object).headers()) {
-            PyObject* key = dict ? from_text(name) : nullptr;
-            PyObject* item = key ? from_text(value) : nullptr;
-            if (!item || PyDict_SetItem(dict, key, item) != 0) Py_CLEAR(dict);
-            Py_XDECREF(key);
-            Py_XDECREF(item);
-        }
-        return dict;
-    });
+    return guarded([&] { return from_headers(of(object).headers()); });
 }
 
 PyObject* get_timestamp(PyObject* object, void*) {

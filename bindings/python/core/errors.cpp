@@ -5,7 +5,9 @@
 #include <new>
 #include <string_view>
 
+#include "convert.hpp"
 #include "gil.hpp"
+#include "peermq/requester.hpp"
 
 namespace peermq::python {
 namespace {
@@ -32,9 +34,15 @@ void raise(const Error& error) noexcept {
     // Texts quote what users gave, which need not be UTF-8.
     PyObject* shown = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()),
                                            "backslashreplace");
-    PyObject* made = shown ? PyObject_CallFunction(error_maker, "s#O", code.data(),
-                                                   static_cast<Py_ssize_t>(code.size()), shown)
-                           : nullptr;
+    PyObject* made = nullptr;
+    if (const auto* remote = dynamic_cast<const RemoteError*>(&error); remote && shown) {
+        made = PyObject_CallFunction(
+            error_maker, "s#ONN", code.data(), static_cast<Py_ssize_t>(code.size()), shown,
+            from_text(remote->remote_code()), from_text(remote->remote_message()));
+    } else if (shown) {
+        made = PyObject_CallFunction(error_maker, "s#O", code.data(),
+                                     static_cast<Py_ssize_t>(code.size()), shown);
+    }
     if (made) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made)), made);
     Py_XDECREF(made);
     Py_XDECREF(shown);

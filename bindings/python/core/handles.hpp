@@ -14,6 +14,8 @@
 #include "gil.hpp"
 #include "peermq/peer.hpp"
 #include "peermq/publisher.hpp"
+#include "peermq/replier.hpp"
+#include "peermq/requester.hpp"
 #include "peermq/subscriber.hpp"
 
 namespace peermq::python {
@@ -54,6 +56,8 @@ using PushHandle = Handle<Push>;
 using PullHandle = Handle<Pull>;
 using PublisherHandle = Handle<Publisher>;
 using SubscriberHandle = Handle<Subscriber>;
+using RequesterHandle = Handle<Requester>;
+using ReplierHandle = Handle<Replier>;
 
 /// What `work` returns, done by a thread of its own, so that Ctrl-C ends the waiting and not the
 /// work. It must own what it uses.
@@ -79,5 +83,7 @@ void add_push(nanobind::module_& module);
 void add_pull(nanobind::module_& module);
 void add_publisher(nanobind::module_& module);
 void add_subscriber(nanobind::module_& module);
+void add_requester(nanobind::module_& module);
+void add_replier(nanobind::module_& module);
 
 }  // namespace peermq::python

@@ -39,6 +39,8 @@ NB_MODULE(_core, module) {
     add_pull(module);
     add_publisher(module);
     add_subscriber(module);
+    add_requester(module);
+    add_replier(module);
     nb::class_<Notifier>(module, "Notifier")
         .def(nb::init<>())
         .def("fileno", &Notifier::fd)

@@ -192,6 +192,34 @@ SubscriberOptions to_subscriber_options(const nb::dict& dict) {
     return options;
 }
 
+RequesterOptions to_requester_options(const nb::dict& dict) {
+    const Given given(dict);
+    RequesterOptions options;
+    std::string durability;
+    given.text("durability", durability);
+    if (!durability.empty()) options.durability = to_durability(durability);
+    given.duration("timeout", options.timeout);
+    given.number("in_flight_max", options.in_flight_max);
+    given.number("memory_bytes_max", options.memory_bytes_max);
+    given.number("retry_percent", options.retry_percent);
+    given.number("retry_burst", options.retry_burst);
+    given.number("breaker_failures", options.breaker_failures);
+    given.number("breaker_window", options.breaker_window);
+    given.duration("breaker_wait", options.breaker_wait);
+    return options;
+}
+
+ReplierOptions to_replier_options(const nb::dict& dict) {
+    const Given given(dict);
+    ReplierOptions options;
+    given.number("prefetch", options.prefetch);
+    given.number("concurrency", options.concurrency);
+    given.duration("max_processing", options.max_processing);
+    given.number("cache_count_max", options.cache_count_max);
+    given.number("cache_bytes_max", options.cache_bytes_max);
+    return options;
+}
+
 PullOptions to_pull_options(const nb::dict& dict) {
     const Given given(dict);
     PullOptions options;

@@ -6,6 +6,8 @@
 #include <nanobind/nanobind.h>
 
 #include "peermq/options.hpp"
+#include "peermq/replier.hpp"
+#include "peermq/requester.hpp"
 
 namespace peermq::python {
 
@@ -14,6 +16,8 @@ namespace peermq::python {
 [[nodiscard]] PushOptions to_push_options(const nanobind::dict& given);
 [[nodiscard]] PublisherOptions to_publisher_options(const nanobind::dict& given);
 [[nodiscard]] SubscriberOptions to_subscriber_options(const nanobind::dict& given);
+[[nodiscard]] RequesterOptions to_requester_options(const nanobind::dict& given);
+[[nodiscard]] ReplierOptions to_replier_options(const nanobind::dict& given);
 [[nodiscard]] PullOptions to_pull_options(const nanobind::dict& given);
 
 }  // namespace peermq::python

@@ -122,6 +122,57 @@ nb::dict to_dict(const SubscriberStats& stats) {
     return dict;
 }
 
+namespace {
+
+const char* name_of(BreakerState state) {
+    switch (state) {
+        case BreakerState::closed: return "closed";
+        case BreakerState::open: return "open";
+        case BreakerState::half_open: return "half_open";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+nb::dict to_dict(const RequesterStats& stats) {
+    nb::dict dict;
+    dict["service"] = stats.service;
+    dict["durability"] = stats.durability;
+    dict["in_flight"] = stats.in_flight;
+    dict["requests"] = stats.requests;
+    dict["replies"] = stats.replies;
+    dict["remote_failures"] = stats.remote_failures;
+    dict["timeouts"] = stats.timeouts;
+    dict["cancelled"] = stats.cancelled;
+    dict["outcome_unknown"] = stats.outcome_unknown;
+    dict["late_replies"] = stats.late_replies;
+    dict["retries"] = stats.retries;
+    dict["rejected"] = stats.rejected;
+    dict["callback_failures"] = stats.callback_failures;
+    dict["repliers"] = stats.repliers;
+    dict["breaker"] = name_of(stats.breaker);
+    return dict;
+}
+
+nb::dict to_dict(const ReplierStats& stats) {
+    nb::dict dict;
+    dict["service"] = stats.service;
+    dict["ready"] = stats.ready;
+    dict["started"] = stats.started;
+    dict["unconfirmed"] = stats.unconfirmed;
+    dict["received"] = stats.received;
+    dict["redelivered"] = stats.redelivered;
+    dict["replies"] = stats.replies;
+    dict["failures"] = stats.failures;
+    dict["replayed"] = stats.replayed;
+    dict["expired"] = stats.expired;
+    dict["cancelled"] = stats.cancelled;
+    dict["dropped"] = stats.dropped;
+    dict["requesters"] = stats.requesters;
+    return dict;
+}
+
 nb::dict to_dict(const PeerStats& stats) {
     nb::dict dict;
     dict["peer"] = stats.peer;

@@ -13,6 +13,8 @@ namespace peermq::python {
 [[nodiscard]] nanobind::dict to_dict(const PullStats& stats);
 [[nodiscard]] nanobind::dict to_dict(const PublisherStats& stats);
 [[nodiscard]] nanobind::dict to_dict(const SubscriberStats& stats);
+[[nodiscard]] nanobind::dict to_dict(const RequesterStats& stats);
+[[nodiscard]] nanobind::dict to_dict(const ReplierStats& stats);
 [[nodiscard]] nanobind::dict to_dict(const LinkStats& stats);
 [[nodiscard]] nanobind::dict to_dict(const SpoolStats& stats);
 [[nodiscard]] nanobind::dict to_dict(const PeerStats& stats);

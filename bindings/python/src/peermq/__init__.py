@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _codec as _codec
 from . import _core
-from ._core import Delivery, Receipt, Settlement
+from ._core import Delivery, Receipt, Reply, Settlement
 from ._errors import (
     Closed,
     Error,
@@ -20,6 +20,8 @@ from ._peer import Event, Peer
 from ._publisher import Publisher
 from ._pull import Pull
 from ._push import Push
+from ._replier import Replier, Request
+from ._requester import PendingReply, Requester
 from ._subscriber import Confirmation, Subscriber
 
 __version__: str = _core._library_version()
@@ -35,12 +37,17 @@ __all__ = [
     "Message",
     "OwnedMessage",
     "Peer",
+    "PendingReply",
     "Publisher",
     "Pull",
     "Push",
     "Quota",
     "Receipt",
     "RemoteError",
+    "Replier",
+    "Reply",
+    "Request",
+    "Requester",
     "Settlement",
     "SpoolError",
     "Subscriber",

@@ -41,8 +41,6 @@ class ErrorCode(str, enum.Enum):
     outcome_unknown = "outcome_unknown"
     cancelled = "cancelled"
     remote_error = "remote_error"
-    outcome_unknown = "outcome_unknown"
-    cancelled = "cancelled"
 
     def __str__(self) -> str:
         return self.value
@@ -95,6 +93,9 @@ class RemoteError(Error):
     """The other side's handler failed; the text is what it raised."""
 
     _default_code = ErrorCode.remote_error
+    remote_code = ""
+    """As the replier gave it: the type's name of what its handler raised, "no_reply" ..."""
+    remote_message = ""
 
 
 _CLASSES: dict[ErrorCode, type[Error]] = {
@@ -112,9 +113,13 @@ _CLASSES: dict[ErrorCode, type[Error]] = {
 }
 
 
-def _make(code: str, text: str) -> Error:
+def _make(code: str, text: str, remote_code: str = "", remote_message: str = "") -> Error:
     known = ErrorCode(code)
-    return _CLASSES.get(known, Error)(text, code=known)
+    error = _CLASSES.get(known, Error)(text, code=known)
+    if isinstance(error, RemoteError):
+        error.remote_code = remote_code
+        error.remote_message = remote_message
+    return error
 
 
 def _restore(kind: type[Error], text: str, code: str) -> Error:

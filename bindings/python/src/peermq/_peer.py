@@ -18,6 +18,8 @@ from ._publisher import Publisher
 from ._pull import Pull
 from ._push import Durability, Overflow, Push
 from ._receiver import logger
+from ._replier import Replier
+from ._requester import Requester
 from ._subscriber import Match, SlowPolicy, Subscriber
 from ._time import Duration, seconds
 
@@ -281,6 +283,72 @@ class Peer(_core.Peer):
                 concurrency=concurrency,
                 max_processing=max_processing,
                 confirm_timeout=confirm_timeout,
+            ),
+        )
+
+    def requester(
+        self,
+        service: str,
+        *,
+        durability: Durability | None = None,
+        timeout: Duration | None = None,
+        in_flight_max: int | None = None,
+        memory_bytes_max: int | None = None,
+        retry_percent: int | None = None,
+        retry_burst: int | None = None,
+        breaker_failures: int | None = None,
+        breaker_window: int | None = None,
+        breaker_wait: Duration | None = None,
+    ) -> Requester:
+        """The asking side of a service; names as for queues, of which they are independent.
+
+        durability: "memory" (default); "os" and "disk" keep request and reply over a restart.
+        timeout: how long a request waits unless it says otherwise; 30 s. in_flight_max: most
+        requests without a reply; 1,024. retry_percent, retry_burst: how many may be handed out again
+        after their replier was lost; 20 and 32. breaker_failures of breaker_window (20) failures
+        open the circuit breaker for breaker_wait (5 s); 0, the default: no breaker.
+        """
+        return Requester(
+            self,
+            service,
+            _given(
+                durability=durability,
+                timeout=timeout,
+                in_flight_max=in_flight_max,
+                memory_bytes_max=memory_bytes_max,
+                retry_percent=retry_percent,
+                retry_burst=retry_burst,
+                breaker_failures=breaker_failures,
+                breaker_window=breaker_window,
+                breaker_wait=breaker_wait,
+            ),
+        )
+
+    def replier(
+        self,
+        service: str,
+        *,
+        prefetch: int | None = None,
+        concurrency: int | None = None,
+        max_processing: Duration | None = None,
+        cache_count_max: int | None = None,
+        cache_bytes_max: int | None = None,
+    ) -> Replier:
+        """The answering side of a service.
+
+        prefetch: most requests held here; default: as many as handlers. max_processing: how long one
+        may be worked on; 1,800 s. cache_count_max, cache_bytes_max: replies remembered by request
+        id; 4,096 and 16 MiB.
+        """
+        return Replier(
+            self,
+            service,
+            _given(
+                prefetch=prefetch,
+                concurrency=concurrency,
+                max_processing=max_processing,
+                cache_count_max=cache_count_max,
+                cache_bytes_max=cache_bytes_max,
             ),
         )
 

@@ -15,6 +15,7 @@ from .._message import Message, OwnedMessage
 from ._peer import Peer
 from ._pull import Pull, Subscriber
 from ._push import Publisher, Push, Receipt
+from ._service import PendingReply, Replier, Reply, Request, Requester
 from ._waker import in_thread
 
 __all__ = [
@@ -22,10 +23,15 @@ __all__ = [
     "Message",
     "OwnedMessage",
     "Peer",
+    "PendingReply",
     "Publisher",
     "Pull",
     "Push",
     "Receipt",
+    "Replier",
+    "Reply",
+    "Request",
+    "Requester",
     "Settlement",
     "Subscriber",
 ]

@@ -11,6 +11,7 @@ from .. import _peer
 from .._time import Duration, seconds
 from ._pull import Pull, Subscriber
 from ._push import Publisher, Push
+from ._service import Replier, Requester
 from ._waker import Waker
 
 
@@ -71,6 +72,14 @@ class Peer:
             None, lambda: self._peer.subscriber(pattern, **options)
         )
         return Subscriber(subscriber, self._waker)
+
+    def requester(self, service: str, **options: Any) -> Requester:
+        """The asking side of a service; options as peermq.Peer.requester()."""
+        return Requester(self._peer.requester(service, **options), self._waker)
+
+    def replier(self, service: str, **options: Any) -> Replier:
+        """The answering side of a service; options as peermq.Peer.replier()."""
+        return Replier(self._peer.replier(service, **options), self._waker)
 
     async def close(self, timeout: Duration | None = None) -> bool:
         """Drains and ends, as peermq.Peer.close(); goes on when the waiting is cancelled."""
