@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <tuple>
 
 #include "base/limits.hpp"
 #include "peermq/error.hpp"
 #include "spool/intake.hpp"
+#include "spool/recovery_catalog.hpp"
 
 namespace peermq::spool {
 
@@ -36,20 +36,13 @@ public:
         find_missing();
         if (state_damaged_) distrust_state();
         out_.whole = !state_damaged_ && ends_with_footer();
-        build_catalog();
+        build_catalog(segments_, out_);
         out_.report.created = out_.created;
         return std::move(out_);
     }
 
 private:
-    /// What recovery learns about one segment, until the catalog is built.
-    struct Work {
-        std::shared_ptr<Segment> segment;
-        std::vector<ExtentEntry> extents;   // of a sealed one
-        std::vector<ScannedBatch> batches;  // accepted, with parts when not sealed
-        bool needs_state = false;
-        bool has_checkpoint = false;
-    };
+    using Work = SegmentWork;
 
     // --- one segment
 
@@ -417,83 +410,6 @@ private:
         }
     }
 
-    // --- catalog
-
-    static std::vector<ExtentEntry> extents_of(const Work& work) {
-        if (work.segment->sealed) return work.extents;
-        std::map<ExtentKey, ExtentEntry> extents;
-        for (const ScannedBatch& batch : work.batches) {
-            for (const ScannedPart& part : batch.parts) append_part(extents, part);
-        }
-        std::vector<ExtentEntry> list;
-        list.reserve(extents.size());
-        for (auto& [key, extent] : extents) list.push_back(std::move(extent));
-        return list;
-    }
-
-    using ExtentKey = std::tuple<StreamIndex, bool, base::Epoch>;
-
-    static void append_part(std::map<ExtentKey, ExtentEntry>& extents, const ScannedPart& part) {
-        base::RunSet good{part.entry.run()};
-        for (const Run run : part.bad) good.remove(run);
-        if (good.empty()) return;
-        const PartEntry& entry = part.entry;
-        ExtentEntry& extent = extents[{entry.stream, entry.carried(), entry.epoch}];
-        extent.stream = entry.stream;
-        extent.carried = entry.carried();
-        extent.id = entry.id;
-        extent.epoch = entry.epoch;
-        extent.records += good.size();
-        extent.bytes += good.size() == entry.count ? entry.bytes
-                                                   : entry.bytes / entry.count * good.size();
-        good.for_each([&](Run run) {
-            if (!extent.runs.empty() && extent.runs.back().last + 1 == run.first) {
-                extent.runs.back().last = run.last;
-            } else {
-                extent.runs.push_back(run);
-            }
-        });
-    }
-
-    void build_catalog() {
-        // Newest first, so that of two copies of a record the carried, later one is live.
-        std::map<StreamIndex, base::RunSet> covered;
-        std::map<std::uint64_t, std::vector<ExtentEntry>> kept;
-        for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) {
-            if (!it->second->segment) continue;
-            std::vector<ExtentEntry> extents = extents_of(*it->second);
-            for (ExtentEntry& extent : extents) {
-                base::RunSet runs;
-                for (const Run run : extent.runs) runs.add(run);
-                base::RunSet& hidden = covered[extent.stream];
-                for (const Run run : extent.runs) {
-                    for (const Run part : hidden.intersection(run)) runs.remove(part);
-                }
-                extent.runs = runs.runs();
-            }
-            for (const ExtentEntry& extent : extents) {
-                if (!extent.carried) continue;
-                for (const Run run : extent.runs) covered[extent.stream].add(run);
-            }
-            kept[it->first] = std::move(extents);
-        }
-        for (auto& [number, extents] : kept) {
-            Segment& segment = *segments_[number]->segment;
-            out_.catalog.add_segment(segments_[number]->segment);
-            for (const ExtentEntry& extent : extents) {
-                const StreamData* stream = out_.state.find(extent.stream);
-                if (stream == nullptr || stream->info.id != extent.id) continue;
-                std::uint64_t live = 0;
-                for (const Run run : extent.runs) {
-                    live += run.count() - stream->finished().count_in(run);
-                }
-                out_.catalog.add_extent(segment, extent, stream->info.kind == StreamKind::dead,
-                                        live);
-                out_.report.records_unsettled += live;
-            }
-        }
-    }
-
     // --- reports
 
     void report(Damage::Kind kind, const std::string& path, std::uint64_t offset,
@@ -522,7 +438,7 @@ private:
     base::OpenMode mode_;
     Recovered out_;
     bool have_manifest_ = false;
-    std::map<std::uint64_t, std::unique_ptr<Work>> segments_;
+    SegmentWorks segments_;
     std::vector<std::uint64_t> headerless_;
     std::vector<ChainEntry> chain_;
     std::vector<Torn> torn_;
