@@ -14,6 +14,7 @@ void bench_workers(const Settings& settings, const Report& report);
 void bench_queues(const Settings& settings, const Report& report);
 void bench_fairness(const Settings& settings, const Report& report);
 void bench_latency(const Settings& settings, const Report& report);
+void bench_req_rep(const Settings& settings, const Report& report);
 void bench_send(const Settings& settings, const Report& report);
 void bench_failover(const Settings& settings, const Report& report);
 void bench_backlog(const Settings& settings, const Report& report);

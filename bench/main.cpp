@@ -33,6 +33,7 @@ constexpr std::array kBenches{
     Bench{"queues", "throughput over 64 queues of one peer, disk", bench_queues},
     Bench{"fairness", "idle slots of 8 workers at prefetch 1 with 10 producers", bench_fairness},
     Bench{"latency", "one-way latency at 10 k messages per second", bench_latency},
+    Bench{"req_rep", "round trips, 1 and 100 in flight, memory", bench_req_rep},
     Bench{"send", "time of send() until durable", bench_send},
     Bench{"failover", "from SIGKILL of a worker to redelivery elsewhere", bench_failover},
     Bench{"backlog", "10 M messages: opening, memory, rate (1 M with --quick)", bench_backlog},

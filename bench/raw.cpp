@@ -1,52 +1,16 @@
 #include "raw.hpp"
 
-#include <zmq.h>
+#include <cstring>
 
-#include <array>
-#include <stdexcept>
+#include "raw_socket.hpp"
 
 namespace peermq::bench {
 
 namespace {
 
-void check(int result, const char* call) {
-    if (result < 0) throw std::runtime_error(std::string(call) + ": " + zmq_strerror(zmq_errno()));
-}
-
-class Socket {
-public:
-    explicit Socket(int type) : context_(zmq_ctx_new()), socket_(zmq_socket(context_, type)) {
-        if (socket_ == nullptr) check(-1, "zmq_socket");
-        const int linger = 0;
-        check(zmq_setsockopt(socket_, ZMQ_LINGER, &linger, sizeof linger), "zmq_setsockopt");
-    }
-    ~Socket() {
-        zmq_close(socket_);
-        zmq_ctx_term(context_);
-    }
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
-
-    [[nodiscard]] void* get() const { return socket_; }
-
-private:
-    void* context_;
-    void* socket_;
-};
-
 class RawOutlet final : public Outlet {
 public:
-    RawOutlet() : socket_(ZMQ_PUSH) {
-        check(zmq_bind(socket_.get(), "tcp://127.0.0.1:*"), "zmq_bind");
-    }
-
-    [[nodiscard]] std::string endpoint() const override {
-        std::array<char, 256> text{};
-        std::size_t size = text.size();
-        check(zmq_getsockopt(socket_.get(), ZMQ_LAST_ENDPOINT, text.data(), &size),
-              "zmq_getsockopt");
-        return text.data();
-    }
+    [[nodiscard]] std::string endpoint() const override { return endpoint_; }
 
     void send(std::span<const std::byte> body) override {
         zmq_msg_t message;
@@ -58,7 +22,8 @@ public:
     void settle() override {}
 
 private:
-    Socket socket_;
+    RawSocket socket_{ZMQ_PUSH};
+    const std::string endpoint_ = socket_.bind();
 };
 
 }  // namespace
@@ -67,7 +32,7 @@ std::unique_ptr<Outlet> make_raw_outlet() { return std::make_unique<RawOutlet>()
 
 void run_raw_worker(const std::string& endpoint, const std::function<void()>& ready,
                     const std::function<void(std::span<const std::byte>)>& handler) {
-    const Socket socket(ZMQ_PULL);
+    const RawSocket socket(ZMQ_PULL);
     check(zmq_connect(socket.get(), endpoint.c_str()), "zmq_connect");
     ready();
     zmq_msg_t message;

@@ -150,6 +150,13 @@ private:
     bool ended_ = false;  ///< the last part was taken
 };
 
+/// What the repliers of a service say to one request.
+struct Gathered {
+    std::size_t asked = 0;        ///< repliers that were connected
+    std::vector<Reply> replies;   ///< in no order
+    std::vector<Error> failures;  ///< of the others: remote_error, timeout, outcome_unknown
+};
+
 /// Asks a service: each request goes to one of the connected repliers, and its reply comes back.
 ///
 /// Threads: any number of callers at once. A thread that waits for a reply does the peer's work
@@ -176,6 +183,14 @@ public:
     /// What it throws is counted (RequesterStats::callback_failures).
     void request(const Message& request, RequestOptions options,
                  std::function<void(PendingReply&)> done);
+
+    /// Asks every replier that is connected now, and waits for all of them until the deadline.
+    /// Each is asked once, and by itself: one that is slow or lost costs its own reply only, and
+    /// stands among the failures. In memory, whatever RequesterOptions::durability; not subject to
+    /// the breaker and in_flight_max. Throws Error: not_connected (nobody), too_large,
+    /// invalid_argument, closed.
+    Gathered scatter(const Message& request, RequestOptions options = {});
+    Gathered scatter(const Message& request, std::chrono::nanoseconds timeout);
 
     /// With a spool: the next reply that no PendingReply waits for, above all to requests of an
     /// earlier process; nothing when `timeout` passes. get() throws if the request has failed.

@@ -122,6 +122,8 @@ inline constexpr std::size_t kSettledMemoryRunsMax = 16384;
 inline constexpr std::size_t kReplyWindowBytes = 1 * kMiB;
 /// Replies that wait for requesters out of reach; beyond it the oldest are dropped, counted.
 inline constexpr std::size_t kRepliesKeptBytesMax = 64 * kMiB;
+/// Requests of one requester that are known to be cancelled and were not begun.
+inline constexpr std::size_t kCancelledKeptMax = 65536;
 inline constexpr std::uint32_t kRequestsInFlightDefault = 1024;
 inline constexpr std::uint32_t kRequestsInFlightMax = 1'000'000;
 /// Codes of failures, as repliers choose them.

@@ -15,12 +15,18 @@ constexpr auto kDriverCheckInterval = std::chrono::milliseconds(20);
 
 }  // namespace
 
-Calls::Calls(std::shared_ptr<OutStream> stream, std::uint32_t in_flight_max,
-             std::weak_ptr<CallHost> host, base::Clock& clock)
+Calls::Calls(std::shared_ptr<OutStream> stream, std::shared_ptr<OutStream> replies,
+             std::uint32_t in_flight_max, std::weak_ptr<CallHost> host, base::Clock& clock)
     : stream_(std::move(stream)),
-      in_flight_max_(in_flight_max),
+      replies_(std::move(replies)),
       host_(std::move(host)),
-      clock_(clock) {}
+      clock_(clock),
+      in_flight_max_(in_flight_max) {}
+
+void Calls::set_in_flight_max(std::uint32_t in_flight_max) {
+    const Lock lock(mutex_);
+    in_flight_max_ = in_flight_max;
+}
 
 std::shared_ptr<Call> Calls::find(base::Seq seq) const {
     const auto it = calls_.find(seq);
@@ -65,6 +71,12 @@ std::shared_ptr<Call> Calls::post(record::Record& record, const Options& options
                                               "\": no room for another request; wait for replies");
         }
         call->seq = *seq;
+        if (stream_->stored()) {
+            call->name = call->correlation_id.empty()
+                             ? stream_->config().id.hex() + "-" +
+                                   std::to_string(call->epoch.counter) + "-" + std::to_string(*seq)
+                             : call->correlation_id;
+        }
         add(call);
         ++counters_.requests;
     } catch (...) {
@@ -253,6 +265,7 @@ void Calls::let_go(Call& call) {
         again->seq = call.seq;
         again->epoch = call.epoch;
         again->correlation_id = call.correlation_id;
+        again->name = call.name;
         again->parts = std::move(call.parts);
         again->stored = std::exchange(call.stored, {});
         again->claimed = false;
@@ -313,31 +326,17 @@ CallStats Calls::stats() {
 
 // --- the engine
 
-void Calls::recover(base::Seq seq, const base::Epoch& epoch, base::Time deadline, bool idempotent,
-                    std::string correlation_id) {
-    auto call = std::make_shared<Call>();
-    call->seq = seq;
-    call->epoch = epoch;
-    call->deadline = deadline;
-    call->idempotent = idempotent;
-    call->correlation_id = std::move(correlation_id);
+void Calls::recover(const std::shared_ptr<Call>& call) {
     call->claimed = false;
     const Lock lock(mutex_);
     add(call);
 }
 
-void Calls::recover_reply(base::Seq seq, std::string correlation_id, std::vector<ReplyPart> parts,
-                          base::Run stored) {
-    auto call = std::make_shared<Call>();
-    call->seq = seq;
-    call->correlation_id = std::move(correlation_id);
-    call->parts.assign(std::make_move_iterator(parts.begin()),
-                       std::make_move_iterator(parts.end()));
-    call->stored = stored;
+void Calls::recover_answered(const std::shared_ptr<Call>& call) {
     call->claimed = false;
     call->whole = call->done = true;
     const Lock lock(mutex_);
-    unclaimed_.push_back(std::move(call));
+    unclaimed_.push_back(call);
 }
 
 Calls::Arrival Calls::arrived(base::Seq seq, const base::Epoch& epoch, std::uint64_t answer,
@@ -388,11 +387,11 @@ Calls::Arrival Calls::arrived(base::Seq seq, const base::Epoch& epoch, std::uint
     return Arrival::whole;
 }
 
-std::vector<ReplyPart> Calls::whole_reply(base::Seq seq) {
+Calls::WholeReply Calls::whole_reply(base::Seq seq) {
     const Lock lock(mutex_);
     const std::shared_ptr<Call> call = find(seq);
     if (!call || !call->whole) return {};
-    return {call->parts.begin(), call->parts.end()};
+    return {{call->parts.begin(), call->parts.end()}, call->correlation_id, call->name};
 }
 
 void Calls::stored(base::Seq seq, base::Run records) {
@@ -433,16 +432,21 @@ CallWork Calls::take_work() {
     return std::exchange(work_, {});
 }
 
-void Calls::close() {
+void Calls::fail_all(ErrorCode error, const std::string& text) {
     const Lock lock(mutex_);
-    closed_ = true;
     while (!calls_.empty()) {
         const std::shared_ptr<Call> call = calls_.begin()->second;
+        if (error == ErrorCode::outcome_unknown) ++counters_.outcome_unknown;
         // What is stored is not lost: the next process gets its reply.
         call->claimed = true;
-        fail(*call, ErrorCode::closed,
-             "service \"" + stream_->config().name + "\": its peer is closed");
+        fail(*call, error, text);
     }
+}
+
+void Calls::close() {
+    fail_all(ErrorCode::closed, "service \"" + stream_->config().name + "\": its peer is closed");
+    const Lock lock(mutex_);
+    closed_ = true;
     unclaimed_changed_.notify_all();
 }
 

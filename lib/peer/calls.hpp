@@ -114,8 +114,9 @@ struct CallWork {
 
 class Calls : public std::enable_shared_from_this<Calls> {
 public:
-    Calls(std::shared_ptr<OutStream> stream, std::uint32_t in_flight_max,
-          std::weak_ptr<CallHost> host, base::Clock& clock);
+    /// `replies` takes the replies that come to stored requests; null in memory.
+    Calls(std::shared_ptr<OutStream> stream, std::shared_ptr<OutStream> replies,
+          std::uint32_t in_flight_max, std::weak_ptr<CallHost> host, base::Clock& clock);
 
     // --- the application
     struct Options {
@@ -156,11 +157,9 @@ public:
 
     // --- the engine
     /// A request of an earlier process, found in the spool.
-    void recover(base::Seq seq, const base::Epoch& epoch, base::Time deadline, bool idempotent,
-                 std::string correlation_id);
-    /// Its reply, found likewise.
-    void recover_reply(base::Seq seq, std::string correlation_id, std::vector<ReplyPart> parts,
-                       base::Run stored);
+    void recover(const std::shared_ptr<Call>& call);
+    /// One whose reply was found there, whole.
+    void recover_answered(const std::shared_ptr<Call>& call);
     enum class Arrival : std::uint8_t {
         taken,      ///< waits for more
         whole,      ///< it was the last one
@@ -170,7 +169,12 @@ public:
     };
     Arrival arrived(base::Seq seq, const base::Epoch& epoch, std::uint64_t answer, ReplyPart part);
     /// The parts of a whole reply, to be stored before stored() tells of them.
-    [[nodiscard]] std::vector<ReplyPart> whole_reply(base::Seq seq);
+    struct WholeReply {
+        std::vector<ReplyPart> parts;
+        std::string correlation_id;
+        std::string request;  ///< its id
+    };
+    [[nodiscard]] WholeReply whole_reply(base::Seq seq);
     void stored(base::Seq seq, base::Run records);
     void fail(base::Seq seq, ErrorCode error, const std::string& text);
     /// Ends what is overdue as a time-out.
@@ -180,7 +184,13 @@ public:
     /// Also wakes those who wait. The peer is closed: what waits fails so.
     void close();
 
+    /// Ends all that waits so.
+    void fail_all(ErrorCode error, const std::string& text);
+
     [[nodiscard]] const std::shared_ptr<OutStream>& stream() const noexcept { return stream_; }
+    [[nodiscard]] const std::shared_ptr<OutStream>& replies() const noexcept { return replies_; }
+    /// What a returning user of recovered requests asks for.
+    void set_in_flight_max(std::uint32_t in_flight_max);
     /// What the pattern keeps with it; set before anybody else knows the table.
     std::shared_ptr<void> client;
     /// Set while the table stands in the engine's list.
@@ -203,11 +213,12 @@ private:
     bool drive(const std::function<bool()>& done, base::Time deadline, bool quick);
 
     const std::shared_ptr<OutStream> stream_;
-    const std::uint32_t in_flight_max_;
+    const std::shared_ptr<OutStream> replies_;
     const std::weak_ptr<CallHost> host_;
     base::Clock& clock_;
 
     std::mutex mutex_;
+    std::uint32_t in_flight_max_;
     std::unordered_map<base::Seq, std::shared_ptr<Call>> calls_;  ///< not ended
     std::set<std::pair<base::Time, base::Seq>> deadlines_;
     std::unordered_set<std::string> correlation_ids_;  ///< the callers' own

@@ -16,6 +16,13 @@ constexpr auto kLazySyncInterval = std::chrono::seconds(1);
 constexpr std::size_t kBusyRoundBytes = 64 * base::limits::kKiB;
 constexpr auto kGatherTime = std::chrono::microseconds(250);
 
+/// Its records are moved from another stream: they belong into one batch with what settles the
+/// original there.
+bool moves_with_changes(const OutStream& stream) {
+    return stream.config().kind == spool::StreamKind::dead ||
+           stream.config().kind == spool::StreamKind::reply;
+}
+
 }  // namespace
 
 CommitQueue::CommitQueue(spool::Spool& spool, base::Clock& clock, CommitListener& listener)
@@ -236,7 +243,7 @@ void CommitQueue::give_back(Round&& round) {
     bool changes_stored = false;
     const bool bound_records = std::any_of(
         round.streams.begin(), round.streams.end(),
-        [](const auto& stream) { return stream->config().kind == spool::StreamKind::dead; });
+        [](const auto& stream) { return moves_with_changes(*stream); });
     if (!round.batch.changes.empty() && !round.batch.parts.empty()) {
         spool::Batch changes;
         changes.changes = round.batch.changes;
@@ -244,9 +251,9 @@ void CommitQueue::give_back(Round&& round) {
         drained.ticket = round.ticket;
         drained.sync = true;
         if (bound_records) {
-            // Dead letters move with the change that settles the original.
+            // Dead letters and replies move with the change that settles the original.
             for (std::size_t i = 0; i < round.streams.size(); ++i) {
-                if (round.streams[i]->config().kind != spool::StreamKind::dead) continue;
+                if (!moves_with_changes(*round.streams[i])) continue;
                 changes.parts.push_back(round.batch.parts[i]);
                 drained.streams.push_back(round.streams[i]);
             }
@@ -263,10 +270,9 @@ void CommitQueue::give_back(Round&& round) {
     }
     const std::lock_guard lock(mutex_);
     for (const auto& stream : round.streams) {
-        if (changes_stored && stream->config().kind == spool::StreamKind::dead) continue;
+        if (changes_stored && moves_with_changes(*stream)) continue;
         if (!stream->listed.exchange(true)) dirty_.push_back(stream);
-        if (!changes_stored && stream->config().kind == spool::StreamKind::dead)
-            bound_.push_back(stream);
+        if (!changes_stored && moves_with_changes(*stream)) bound_.push_back(stream);
     }
     if (!changes_stored) {
         changes_.insert(changes_.begin(), std::make_move_iterator(round.batch.changes.begin()),

@@ -176,7 +176,10 @@ void Engine::wake(Producer& producer) {
 
 void Engine::begin_close() {
     closing_ = true;
-    for (const auto& [key, producer] : producers_) producer->group.pause();
+    for (const auto& [key, producer] : producers_) {
+        producer->group.pause();
+        if (producer->calls) producer->calls->close();
+    }
     for (const auto& consumer : consumers_) consumer->stream->stop();
 }
 

@@ -115,6 +115,10 @@ public:
                       const std::shared_ptr<OutStream>& dead_letters);
     /// The requests of a service; `calls` hears how each ends.
     void add_service(const std::shared_ptr<Calls>& calls, delivery::GroupOptions options);
+    /// The tables of requests that go to one replier each: of `service`, for every replier of it
+    /// that is linked now. `make` makes one for a replier that has none yet.
+    [[nodiscard]] std::vector<std::shared_ptr<Calls>> each_replier(
+        const std::string& service, const std::function<std::shared_ptr<Calls>()>& make);
     /// As found in the spool.
     void recover_producer(const OutStream& stream, const spool::RecoveredStream& recovered);
     void configure_producer(const OutStream& stream, delivery::GroupOptions options);
@@ -291,6 +295,9 @@ private:
     void on_cancel(LinkState& link, std::uint32_t handle, const wire::Cancel& cancel);
     void flush_calls(Producer& producer);
     void give_up_request(Producer& producer, base::Run run, delivery::ConsumerId answered_by);
+    void store_reply(Producer& producer, base::Seq seq);
+    /// The only one whom a private service can ask has gone for good.
+    void end_private(Producer& producer);
     void end_unclear(Producer& producer, const delivery::Facts::Dead& dead);
     void send_replies(Consumer& consumer);
     /// The link has room again.
@@ -328,7 +335,7 @@ private:
     std::map<std::pair<wire::StreamKind, std::string>, Producer*> producers_by_name_;
     std::map<std::string, std::unique_ptr<Topic>, std::less<>> topics_;
     std::vector<Topic*> dirty_topics_;
-    std::vector<Producer*> ending_;  ///< subscriptions that go at the end of the step
+    std::vector<Producer*> ending_;  ///< what goes at the end of the step
     std::vector<std::unique_ptr<Consumer>> consumers_;
     std::unordered_map<net::ChannelId, std::unique_ptr<LinkState>> links_;
     std::map<base::SessionId, std::unique_ptr<Session>> sessions_;

@@ -236,6 +236,8 @@ void Engine::end_session(Session& session, bool crashed, std::string_view why) {
         pump(*producer);
         if (producer->subscription) member_left(*producer);
     }
+    for (const auto& [name, producer] : std::exchange(session.own_services, {}))
+        end_private(*producer);
     for (const auto& entry : session.sources) {
         const auto& source = entry.second;
         source.stream->with_inbox(

@@ -91,6 +91,9 @@ void Engine::on_want(LinkState& link, const wire::Want& want) {
     link.wants[want.handle] = wanted;
     const auto it = producers_by_name_.find(wanted);
     if (it != producers_by_name_.end()) offer(link, want.handle, *it->second);
+    if (want.kind != wire::StreamKind::service) return;
+    const auto own = link.session->own_services.find(want.name);
+    if (own != link.session->own_services.end()) offer(link, want.handle, *own->second);
 }
 
 void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
@@ -106,6 +109,10 @@ void Engine::on_unwant(LinkState& link, const wire::Unwant& unwant) {
         link.session->consumes.erase({&producer, unwant.handle});
         pump(producer);
         if (producer.subscription) member_left(producer);
+        if (producer.only != nullptr) {
+            link.session->own_services.erase(producer.stream->config().name);
+            end_private(producer);
+        }
         return true;
     });
 }

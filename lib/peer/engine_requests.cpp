@@ -5,6 +5,7 @@
 
 #include "peer/engine.hpp"
 #include "peer/engine_state.hpp"
+#include "peer/stored_reply.hpp"
 
 namespace peermq::detail {
 
@@ -14,6 +15,38 @@ void Engine::add_service(const std::shared_ptr<Calls>& calls, delivery::GroupOpt
     Producer& producer = new_producer(calls->stream(), options, nullptr);
     producer.calls = calls;
     introduce(producer, wire::StreamKind::service);
+}
+
+std::vector<std::shared_ptr<Calls>> Engine::each_replier(
+    const std::string& service, const std::function<std::shared_ptr<Calls>()>& make) {
+    const StreamName wanted{wire::StreamKind::service, service};
+    std::vector<std::shared_ptr<Calls>> all;
+    for (const auto& [channel, link] : links_) {
+        if (!link->up()) continue;
+        const auto want = std::find_if(link->wants.begin(), link->wants.end(),
+                                       [&](const auto& one) { return one.second == wanted; });
+        if (want == link->wants.end()) continue;
+        Producer*& own = link->session->own_services[service];
+        if (own == nullptr) {
+            delivery::GroupOptions once;
+            once.repeat = delivery::Repeat::if_told;
+            const std::shared_ptr<Calls> calls = make();
+            own = &new_producer(calls->stream(), once, nullptr);
+            own->calls = calls;
+            own->only = link->session;
+            offer(*link, want->first, *own);
+        }
+        all.push_back(own->calls);
+    }
+    return all;
+}
+
+void Engine::end_private(Producer& producer) {
+    if (std::exchange(producer.ending, true)) return;
+    producer.calls->fail_all(
+        ErrorCode::outcome_unknown,
+        "service \"" + producer.stream->config().name + "\": the replier that was asked has gone");
+    ending_.push_back(&producer);
 }
 
 void Engine::on_reply(LinkState& link, std::uint32_t handle, const wire::Reply& reply,
@@ -62,6 +95,7 @@ void Engine::take_reply(LinkState& link, Outgoing& outgoing, const wire::Reply& 
     switch (producer.calls->arrived(reply.request, reply.epoch, reply.answer, std::move(part))) {
         case Calls::Arrival::taken: producer.streaming[reply.request] = outgoing.consumer; break;
         case Calls::Arrival::whole:
+            if (producer.calls->replies() != nullptr) store_reply(producer, reply.request);
             give_up_request(producer, {reply.request, reply.request}, outgoing.consumer);
             break;
         case Calls::Arrival::duplicate: break;
@@ -76,6 +110,39 @@ void Engine::take_reply(LinkState& link, Outgoing& outgoing, const wire::Reply& 
         case Calls::Arrival::invalid: return protocol_error(link, "REPLY with parts left out");
     }
     flush_calls(producer);
+}
+
+/// The reply becomes part of our spool in the batch that settles its request: there is always one
+/// of them. It is shown once that is stored.
+void Engine::store_reply(Producer& producer, base::Seq seq) {
+    const std::shared_ptr<OutStream>& replies = producer.calls->replies();
+    base::Run records{1, 0};
+    const Calls::WholeReply reply = producer.calls->whole_reply(seq);
+    for (const ReplyPart& part : reply.parts) {
+        record::Record record = record::parts(part.record);
+        const std::string topic = stored_part_name(seq, part);
+        const std::string headers = stored_headers(record.headers, reply);
+        record.topic = topic;
+        record.headers = base::as_bytes(headers);
+        record.flags = 0;
+        std::optional<base::Seq> stored;
+        try {
+            stored = replies->append(record, WhenFull::never_full);
+        } catch (const Error& failure) {
+            // The spool has failed or is closed: the replier keeps the reply for the next opening.
+            if (failure.code() == ErrorCode::closed || failure.code() == ErrorCode::io_error)
+                return;
+            throw;
+        }
+        if (records.empty()) records.first = *stored;
+        records.last = *stored;
+    }
+    spool::StateChange change;
+    change.kind = spool::StateChange::Kind::settled;
+    change.stream = producer.stream->config().index;
+    change.run = {seq, seq};
+    when_stored(commits_->add_changes({std::move(change)}, {replies}, true),
+                [calls = producer.calls, seq, records] { calls->stored(seq, records); });
 }
 
 /// Nobody waits for `run` any more: it is not handed out, and who works on it is told.
@@ -99,6 +166,17 @@ void Engine::flush_calls(Producer& producer) {
         (void)catch_up(producer);
         work.over.for_each([&](base::Run run) { give_up_request(producer, run, 0); });
         pump(producer);
+    }
+    if (!work.taken.empty()) {
+        std::vector<spool::StateChange> changes;
+        for (const base::Run run : work.taken) {
+            spool::StateChange& change = changes.emplace_back();
+            change.kind = spool::StateChange::Kind::settled;
+            change.stream = producer.calls->replies()->config().index;
+            change.run = run;
+            producer.calls->replies()->settle(run);
+        }
+        (void)commits_->add_changes(std::move(changes), {}, false);
     }
     for (const CallWork::Credit& credit : work.credits) {
         const auto sender = producer.streaming.find(credit.seq);

@@ -44,6 +44,8 @@ struct Session {
         std::uint64_t missed_consumer = 0;  ///< to whom
         bool persistent = false;            ///< outlives its process
     };
+    /// Services of which only this session is asked, by name.
+    std::map<std::string, Producer*> own_services;
     /// Their streams that we pull; by several pulls when an older one still has messages to settle.
     std::map<std::pair<base::StreamId, const InStream*>, Source> sources;
 };
@@ -146,7 +148,9 @@ struct Producer {
     spool::GroupIndex index = 0;                   ///< of the group among those of the stream
     std::unique_ptr<Subscription> subscription{};  ///< null for a queue
     bool ending = false;                           ///< goes at the end of the step
-    std::shared_ptr<Calls> calls{};                ///< of a service
+    /// Of requests that only this session is asked; 0: everybody.
+    const Session* only = nullptr;
+    std::shared_ptr<Calls> calls{};  ///< of a service
     /// Of replies in several parts under way: who sends them.
     std::unordered_map<base::Seq, delivery::ConsumerId> streaming{};
 

@@ -164,6 +164,11 @@ void Engine::member_left(Producer& producer) {
 
 void Engine::end_subscriptions() {
     for (Producer* producer : std::exchange(ending_, {})) {
+        if (producer->only != nullptr) {
+            std::erase(active_, producer);
+            producers_.erase(producer->key());
+            continue;
+        }
         Subscription& subscription = *producer->subscription;
         Topic& topic = *subscription.topic;
         hold(subscription, false);

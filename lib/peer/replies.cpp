@@ -243,13 +243,20 @@ void Replies::cancel(const base::StreamId& id, base::Run run) {
     const Lock lock(mutex_);
     // From another peer: no more at a time than could be here.
     if (run.count() > limits::kPrefetchMax) return;
-    auto& answers = streams_[id].answers;
-    for (base::Seq seq = run.first; seq <= run.last && answers.size() < limits::kPrefetchMax;
-         ++seq) {
+    Stream& stream = streams_[id];
+    for (base::Seq seq = run.first; seq <= run.last; ++seq) {
         // Of one that nobody has begun yet, this is all that is known.
-        Answer& answer = answers[seq];
-        if (answer.whole || std::exchange(answer.cancelled, true)) continue;
+        const auto [it, is_new] = stream.answers.try_emplace(seq);
+        if (is_new) stream.not_begun.push_back(seq);
+        if (it->second.whole || std::exchange(it->second.cancelled, true)) continue;
         ++counters_.cancelled;
+    }
+    // Those that were given back, or had their turn before, are never looked at again.
+    while (stream.not_begun.size() > limits::kCancelledKeptMax) {
+        const auto oldest = stream.answers.find(stream.not_begun.front());
+        if (oldest != stream.answers.end() && oldest->second.number == 0)
+            stream.answers.erase(oldest);
+        stream.not_begun.pop_front();
     }
 }
 

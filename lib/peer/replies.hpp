@@ -135,8 +135,9 @@ private:
     };
     struct Stream {
         std::map<base::Seq, Answer> answers;
-        std::deque<base::Seq> queue;     ///< have something to send
-        std::deque<base::Seq> finished;  ///< in order; wait for their confirmation
+        std::deque<base::Seq> queue;      ///< have something to send
+        std::deque<base::Seq> finished;   ///< in order; wait for their confirmation
+        std::deque<base::Seq> not_begun;  ///< cancelled before the application got them
         bool up = true;
     };
     using Lock = std::lock_guard<std::mutex>;

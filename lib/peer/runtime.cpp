@@ -143,7 +143,9 @@ void Runtime::recover_streams() {
     if (!spool_) return;
     for (const spool::Damage& damage : spool_->recovery().damage) report_damage(damage);
     engine_->set_now(clock_.now(), clock_.wall_now());
-    for (const spool::RecoveredStream& recovered : spool_->take_recovered()) {
+    const std::vector<spool::RecoveredStream> all = spool_->take_recovered();
+    recover_services(all);
+    for (const spool::RecoveredStream& recovered : all) {
         const bool dead = recovered.info.kind == spool::StreamKind::dead;
         if (!dead && recovered.info.kind != spool::StreamKind::queue) continue;
         std::shared_ptr<OutStream> stream;

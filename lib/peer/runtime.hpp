@@ -43,6 +43,8 @@
 
 namespace peermq::detail {
 
+/// How requests are handed out.
+[[nodiscard]] delivery::GroupOptions service_group_options(const RequesterOptions& options);
 /// "memory", "os" or "disk".
 [[nodiscard]] std::string_view to_string(Durability durability);
 
@@ -81,6 +83,9 @@ public:
         const std::function<std::shared_ptr<void>(base::Clock&)>& make_client);
     [[nodiscard]] std::shared_ptr<InStream> open_replier(std::string_view service,
                                                          const ReplierOptions& options);
+    [[nodiscard]] std::vector<std::shared_ptr<Calls>> each_replier(
+        std::string_view service,
+        const std::function<std::shared_ptr<void>(base::Clock&)>& make_client);
     void close_replier(const std::shared_ptr<InStream>& stream);
     /// See Peer::close(). To be called before the last handle lets go.
     bool close(base::Duration timeout);
@@ -130,6 +135,16 @@ private:
     void require_open();
     void open_spool();
     void recover_streams();
+    /// Requests and replies that the spool holds become calls again.
+    void recover_services(const std::vector<spool::RecoveredStream>& streams);
+    void recover_requests(Calls& calls, const spool::RecoveredStream& recovered);
+    void recover_replies(Calls& calls, const spool::RecoveredStream& recovered);
+    /// Calls `use(record, epoch, pin)` for every unsettled record.
+    void read_unsettled(const spool::RecoveredStream& recovered,
+                        const std::function<void(base::ByteSpan record, const base::Epoch& epoch,
+                                                 const std::shared_ptr<const void>& pin)>& use);
+    [[nodiscard]] std::shared_ptr<Calls> make_calls(std::string_view service,
+                                                    const RequesterOptions& options);
     void report_damage(const spool::Damage& damage);
     void start_threads();
     /// The work of close(), which may wait for the disk for ever.

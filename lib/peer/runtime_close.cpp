@@ -81,7 +81,8 @@ bool Runtime::close_all(base::Time deadline) {
         return std::all_of(pushes.begin(), pushes.end(), [&](const auto& stream) {
             // Nobody waits for the replies to requests any more.
             if (stream->stored() || stream->config().kind == spool::StreamKind::dead ||
-                stream->config().kind == spool::StreamKind::service)
+                stream->config().kind == spool::StreamKind::service ||
+                stream->config().kind == spool::StreamKind::reply)
                 return true;
             return with_engine([&](Engine& engine) {
                 return stream->config().kind == spool::StreamKind::topic
@@ -207,7 +208,10 @@ std::vector<std::shared_ptr<OutStream>> Runtime::out_streams() {
     std::vector<std::shared_ptr<OutStream>> all;
     for (const auto& [name, stream] : pushes_) all.push_back(stream);
     for (const auto& [name, stream] : publishers_) all.push_back(stream);
-    for (const auto& [name, service] : services_) all.push_back(service.calls->stream());
+    for (const auto& [name, service] : services_) {
+        all.push_back(service.calls->stream());
+        if (service.calls->replies()) all.push_back(service.calls->replies());
+    }
     return all;
 }
 

@@ -41,7 +41,9 @@ bool same(const RequesterOptions& a, const RequesterOptions& b) {
            a.breaker_wait == b.breaker_wait;
 }
 
-delivery::GroupOptions group_options(const RequesterOptions& options) {
+}  // namespace
+
+delivery::GroupOptions service_group_options(const RequesterOptions& options) {
     delivery::GroupOptions group;
     group.repeat = delivery::Repeat::if_told;
     group.repeat_percent = options.retry_percent;
@@ -51,6 +53,8 @@ delivery::GroupOptions group_options(const RequesterOptions& options) {
     group.recover_grace = limits::kReconnectWaitMax + limits::kRecoverGrace;
     return group;
 }
+
+namespace {
 
 PushOptions stream_options(const RequesterOptions& options) {
     PushOptions push;
@@ -68,25 +72,66 @@ std::shared_ptr<Calls> Runtime::open_requester(
     check(options, spool_ != nullptr);
     const std::lock_guard lock(streams_mutex_);
     if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
-    if (const auto opened = services_.find(service); opened != services_.end()) {
+    const auto opened = services_.find(service);
+    if (opened != services_.end() && opened->second.options) {
         if (!same(*opened->second.options, options)) {
             throw Error(ErrorCode::invalid_state, "service \"" + std::string(service) +
                                                       "\" is open in this peer with other options");
         }
         return opened->second.calls;
     }
+    if (opened != services_.end()) {
+        if (options.durability == Durability::memory) {
+            throw Error(ErrorCode::invalid_state,
+                        "service \"" + std::string(service) +
+                            "\" has requests in the spool: durability memory is not possible for "
+                            "it");
+        }
+        const std::shared_ptr<Calls>& calls = opened->second.calls;
+        calls->client = make_client(clock_);
+        calls->set_in_flight_max(options.in_flight_max);
+        with_engine([&](Engine& engine) {
+            calls->stream()->configure(options.durability, Overflow::block);
+            engine.configure_producer(*calls->stream(), service_group_options(options));
+        });
+        opened->second.options = options;
+        return calls;
+    }
     auto calls = with_engine([&](Engine& engine) {
-        auto stream = new_stream(service, spool::StreamKind::service, options.durability,
-                                 stream_options(options));
-        auto made = std::make_shared<Calls>(std::move(stream), options.in_flight_max,
-                                            weak_from_this(), clock_);
+        auto made = make_calls(service, options);
         made->client = make_client(clock_);
-        engine.add_service(made, group_options(options));
+        engine.add_service(made, service_group_options(options));
         return made;
     });
     services_.emplace(service, Service{calls, options});
     nudge();
     return calls;
+}
+
+std::shared_ptr<Calls> Runtime::make_calls(std::string_view service,
+                                           const RequesterOptions& options) {
+    const PushOptions stream = stream_options(options);
+    auto requests = new_stream(service, spool::StreamKind::service, options.durability, stream);
+    std::shared_ptr<OutStream> replies;
+    if (requests->stored())
+        replies = new_stream(service, spool::StreamKind::reply, options.durability, stream);
+    return std::make_shared<Calls>(std::move(requests), std::move(replies), options.in_flight_max,
+                                   weak_from_this(), clock_);
+}
+
+std::vector<std::shared_ptr<Calls>> Runtime::each_replier(
+    std::string_view service,
+    const std::function<std::shared_ptr<void>(base::Clock&)>& make_client) {
+    check_process();
+    return with_engine([&](Engine& engine) {
+        return engine.each_replier(std::string(service), [&] {
+            RequesterOptions options;
+            options.in_flight_max = limits::kRequestsInFlightMax;
+            auto made = make_calls(service, options);
+            made->client = make_client(clock_);
+            return made;
+        });
+    });
 }
 
 std::shared_ptr<InStream> Runtime::open_replier(std::string_view service,

@@ -22,6 +22,7 @@ std::string_view to_string(StreamKind kind) noexcept {
         case StreamKind::topic: return "topic";
         case StreamKind::service: return "service";
         case StreamKind::dead: return "dead";
+        case StreamKind::reply: return "reply";
     }
     return "unknown";
 }

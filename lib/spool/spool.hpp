@@ -39,7 +39,13 @@ using StreamIndex = std::uint32_t;
 /// is settled in group 0; the others only keep cursors.
 using GroupIndex = std::uint32_t;
 
-enum class StreamKind : std::uint8_t { queue = 1, topic = 2, service = 3, dead = 4 };
+enum class StreamKind : std::uint8_t {
+    queue = 1,
+    topic = 2,
+    service = 3,  ///< requests that this peer has made
+    dead = 4,
+    reply = 5,  ///< replies to them that the application has not taken yet
+};
 
 struct SpoolOptions {
     std::uint64_t segment_bytes = base::limits::kSegmentBytesDefault;

@@ -84,7 +84,7 @@ bool decode_stream(ByteReader& in, StateEntry& entry) {
     const auto kind = in.number<std::uint32_t>();
     const auto length = in.number<std::uint32_t>();
     entry.info.kind = static_cast<StreamKind>(kind);
-    if (kind < 1 || kind > 4 || length > limits::kStreamNameBytesMax) return false;
+    if (kind < 1 || kind > 5 || length > limits::kStreamNameBytesMax) return false;
     if (entry.end > base::kSeqMax) return false;
     entry.info.name = base::as_text(in.bytes(length));
     return entry.stream <= limits::kStreamsPerSpoolMax;

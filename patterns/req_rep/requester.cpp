@@ -68,14 +68,17 @@ std::shared_ptr<detail::Call> post(
     }
 }
 
+std::function<std::shared_ptr<void>(base::Clock&)> make_client(const RequesterOptions& options) {
+    return
+        [&options](base::Clock& clock) { return std::make_shared<detail::Client>(options, clock); };
+}
+
 }  // namespace
 
 Requester Peer::requester(std::string_view service, RequesterOptions options) {
     auto impl = std::make_unique<Requester::Impl>();
     impl->runtime = impl_->runtime;
-    impl->calls = impl_->runtime->open_requester(service, options, [&](base::Clock& clock) {
-        return std::make_shared<detail::Client>(options, clock);
-    });
+    impl->calls = impl_->runtime->open_requester(service, options, make_client(options));
     impl->options = options;
     return Requester(std::move(impl));
 }
@@ -109,6 +112,40 @@ void Requester::request(const Message& request, RequestOptions options,
                [calls](std::shared_ptr<detail::Call> call) {
                    return PendingReply(calls.lock(), std::move(call));
                });
+}
+
+Gathered Requester::scatter(const Message& request, RequestOptions options) {
+    if (options.idempotent) {
+        throw Error(
+            ErrorCode::invalid_argument,
+            "scatter: each replier is asked once; RequestOptions::idempotent has no meaning");
+    }
+    const RequesterOptions plain;
+    const auto asked = impl_->runtime->each_replier(service(), make_client(plain));
+    if (asked.empty()) {
+        throw Error(ErrorCode::not_connected,
+                    "scatter: no replier of service \"" + service() + "\" is connected");
+    }
+    options.timeout = timeout_of(impl_->options, options);
+    std::vector<PendingReply> pending;
+    pending.reserve(asked.size());
+    for (const auto& calls : asked)
+        pending.push_back({calls, post(*calls, plain, request, options, false, nullptr, nullptr)});
+    Gathered gathered;
+    gathered.asked = pending.size();
+    for (PendingReply& one : pending) {
+        try {
+            gathered.replies.push_back(one.get());
+        } catch (const Error& error) {
+            if (error_class(error.code()) != ErrorClass::request) throw;
+            gathered.failures.push_back(error);
+        }
+    }
+    return gathered;
+}
+
+Gathered Requester::scatter(const Message& request, std::chrono::nanoseconds timeout) {
+    return scatter(request, RequestOptions{.timeout = timeout});
 }
 
 std::optional<PendingReply> Requester::receive(std::chrono::nanoseconds timeout) {

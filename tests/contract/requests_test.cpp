@@ -1,5 +1,7 @@
 /// What every service does, over every transport, whoever binds.
 
+#include <deque>
+#include <set>
 #include <thread>
 
 #include "contract/fixture.hpp"
@@ -156,6 +158,28 @@ TEST_P(Asking, QueueOfTheSameNameIsSomethingElse) {
     EXPECT_EQ("request", request.text());
     request.reply("reply");
     EXPECT_EQ("reply", pending.get().text());
+}
+
+TEST_P(Asking, ScatterBringsTheRepliesOfAllRepliers) {
+    Requester prices = world.producer().requester("price");
+    text_of_error(ErrorCode::not_connected, [&] { (void)prices.scatter({.body = "x"}, kLong); });
+    std::deque<Answering> answering;
+    for (const std::string& name : numbers(3)) {
+        answering.emplace_back(world.worker(), "price", [name](Request& request) {
+            request.reply(name + std::string(request.text()));
+        });
+    }
+    ASSERT_TRUE(eventually([&] { return prices.stats().repliers == 3; }));
+    for (int round = 0; round < 3; ++round) {
+        const Gathered gathered = prices.scatter({.body = "!"}, kLong);
+        EXPECT_EQ(3u, gathered.asked);
+        EXPECT_TRUE(gathered.failures.empty());
+        std::set<std::string> texts;
+        for (const Reply& reply : gathered.replies) texts.insert(std::string(reply.text()));
+        EXPECT_EQ((std::set<std::string>{"0!", "1!", "2!"}), texts);
+    }
+    // Who was asked by scatter is still one of the competing repliers.
+    EXPECT_EQ('?', prices.call({.body = "?"}, kLong).text().back());
 }
 
 INSTANTIATE_TEST_SUITE_P(EverySetup, Asking,
