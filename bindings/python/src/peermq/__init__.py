@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import _codec as _codec
 from . import _core
+from ._app import App
 from ._core import Delivery, Receipt, Reply, Settlement
 from ._errors import (
     Closed,
@@ -27,6 +28,7 @@ from ._subscriber import Confirmation, Subscriber
 __version__: str = _core._library_version()
 
 __all__ = [
+    "App",
     "Closed",
     "Confirmation",
     "Delivery",
