@@ -12,9 +12,12 @@ constexpr auto kFullRetryInterval = std::chrono::milliseconds(100);
 /// Batches of level os alone are synced this often.
 constexpr auto kLazySyncInterval = std::chrono::seconds(1);
 /// After a batch of so many bytes more are coming: the committer lets them gather for a moment,
-/// unless somebody waits, who then commits himself.
+/// unless somebody waits, who then commits himself. Longer where they are spread over many streams:
+/// each of them makes frames of its own and wakes threads of its own.
 constexpr std::size_t kBusyRoundBytes = 64 * base::limits::kKiB;
 constexpr auto kGatherTime = std::chrono::microseconds(250);
+constexpr std::size_t kStreamsPerGatherTime = 8;
+constexpr std::size_t kGatherTimesMax = 4;
 
 /// Its records are moved from another stream: they belong into one batch with what settles the
 /// original there.
@@ -62,13 +65,13 @@ bool CommitQueue::try_commit() {
         const std::lock_guard lock(mutex_);
         if (clock_.now() < retry_at_) return false;
     }
-    commit_round();
+    (void)commit_round();
     return true;
 }
 
 bool CommitQueue::commit() {
     const std::lock_guard role(role_);
-    commit_round();
+    (void)commit_round();
     return !ended_;
 }
 
@@ -80,15 +83,15 @@ void CommitQueue::run() {
         if (wake_at <= now || stopping_) {
             const bool last = stopping_;
             lock.unlock();
-            std::size_t stored = 0;
+            base::Duration gather{};
             {
                 const std::lock_guard role(role_);
-                stored = commit_round();
+                gather = commit_round();
                 ended_ = last;
             }
             lock.lock();
             if (last) return;
-            if (stored >= kBusyRoundBytes) gather_until_ = base::after(clock_.now(), kGatherTime);
+            if (gather > base::Duration{}) gather_until_ = base::after(clock_.now(), gather);
             continue;
         }
         sleeping_until_ = wake_at;
@@ -176,16 +179,16 @@ void CommitQueue::take_records(const std::shared_ptr<OutStream>& stream, std::si
     round.batch.parts.push_back(std::move(*part));
 }
 
-std::size_t CommitQueue::commit_round() {
-    if (failed_ || ended_) return 0;
+base::Duration CommitQueue::commit_round() {
+    if (failed_ || ended_) return {};
     Round round = gather();
     if (round.batch.empty()) {
         if (round.ticket > 0) complete(round);
-        return 0;
+        return {};
     }
     switch (spool_.write(round.batch)) {
         case spool::CommitResult::ok: break;
-        case spool::CommitResult::failed: fail(round); return 0;
+        case spool::CommitResult::failed: fail(round); return {};
         case spool::CommitResult::no_space:
             if (!full_ && round_bytes_max_ == base::limits::kChunkBytes) {
                 full_ = true;
@@ -200,7 +203,7 @@ std::size_t CommitQueue::commit_round() {
             } else {
                 fail(round);
             }
-            return 0;
+            return {};
     }
     round_bytes_max_ = std::min(2 * round_bytes_max_, base::limits::kCommitBytesMax);
     if (full_) {
@@ -221,12 +224,14 @@ std::size_t CommitQueue::commit_round() {
     if (round.sync) {
         if (spool_.sync() != spool::CommitResult::ok) {
             fail(round);
-            return 0;
+            return {};
         }
         last_sync_ = clock_.now();
     }
     complete(round);
-    return round.bytes;
+    if (round.bytes < kBusyRoundBytes) return {};
+    return kGatherTime * std::clamp<std::size_t>(round.streams.size() / kStreamsPerGatherTime, 1,
+                                                 kGatherTimesMax);
 }
 
 void CommitQueue::complete(const Round& round) {

@@ -77,8 +77,8 @@ private:
     };
     static constexpr base::Time kAwake = base::Time::min();
 
-    /// Returns how many bytes of records are stored now that were not before.
-    std::size_t commit_round();
+    /// Returns how long to let records gather before the next round.
+    base::Duration commit_round();
     [[nodiscard]] base::Time records_due() const;
     [[nodiscard]] base::Time next_due() const;
     void wake_committer();

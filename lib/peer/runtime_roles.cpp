@@ -16,13 +16,14 @@ constexpr auto kVacancy = 1ms;
 /// After so many looks at a driver that never left, the background thread sleeps until told.
 constexpr int kLooksBeforeParking = 20;
 constexpr auto kKeeperInterval = 250ms;
-/// After a turn that handed out, or took in, so many messages more of them are coming: the
-/// background thread then sleeps for a moment instead of being woken for each.
+/// After a turn that handed out so many messages more of them are coming: the background thread
+/// then sleeps for a moment instead of being woken for each.
 constexpr std::uint64_t kBusyTurn = 32;
 constexpr auto kNap = 50us;
-/// Settlements wait at most so long for others. For some time after many messages have come in, the
-/// background thread looks for them this often by itself, and nobody has to send them.
+/// Settlements wait at most so long for others. For some time after a turn that took in so many
+/// messages, the background thread looks for them this often by itself, and need not be woken.
 constexpr auto kFlushDelay = 1ms;
+constexpr std::uint64_t kSettlingTurn = 8;
 constexpr auto kSettlingTime = 5ms;
 
 }  // namespace
@@ -216,7 +217,7 @@ void Runtime::drive_in_background(std::unique_lock<std::mutex>& lock) {
         const bool more = guarded_step();
         const base::Time now = clock_.now();
         if (handed_out_.load() - handed_out >= kBusyTurn) busy_until = base::after(now, kNap);
-        if (taken_in_.load() - taken_in >= kBusyTurn)
+        if (taken_in_.load() - taken_in >= kSettlingTurn)
             settling_until = base::after(now, kSettlingTime);
         if (!more && now < busy_until) {
             nap(busy_until);  // one that the network cut short goes on after its turn
@@ -293,10 +294,10 @@ void Runtime::flush_wanted(InStream& stream, bool at_once) {
         return;
     }
     // Within a moment: by the thread that waits for the sockets, or by the background thread's next
-    // look. When neither is near, sending it here costs less than waking somebody for it.
+    // look.
     flush_pending_.store(true);
     if (driver_waiting_.load() && waiting_until_.load() > base::after(clock_.now(), kFlushDelay)) {
-        nudge();
+        network_->wake();
     }
 }
 
