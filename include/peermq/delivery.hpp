@@ -28,6 +28,9 @@ enum class SettlementState {
 };
 
 /// The fate of an ack or its kin. May be dropped; then only stats and on_refused tell.
+///
+/// Threads: any. Lifetime: may outlive its Delivery, Pull and Peer; an answer that was not known
+/// when the peer closed is `unknown`.
 class PEERMQ_EXPORT Settlement {
 public:
     Settlement() noexcept;
@@ -86,7 +89,7 @@ public:
     [[nodiscard]] const std::string& queue() const noexcept;
 
     /// Done: never again. Returns at once; sent with the next frame.
-    /// Throws Error invalid_state when already settled.
+    /// Throws Error invalid_state when already settled, closed after Peer::close().
     Settlement ack();
     /// Failed: counts as an attempt, comes again after `delay`, or after the queue's back-off.
     Settlement nack(std::optional<std::chrono::nanoseconds> delay = {},

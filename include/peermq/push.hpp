@@ -70,7 +70,8 @@ public:
     /// latest.
     void notify(const Notifier& notifier);
 
-    /// Removes every message that no consumer holds, durably; returns how many.
+    /// Removes every message that no consumer holds, durably; returns how many. Throws Error:
+    /// closed, io_error.
     std::uint64_t purge();
     /// Stops handing out; what consumers hold they may finish. Not kept over restarts.
     void pause();

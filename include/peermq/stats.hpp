@@ -156,6 +156,8 @@ struct PeerStats {
     SpoolStats spool;
     std::uint64_t rejected_links = 0;
     std::uint64_t protocol_errors = 0;
+    /// Places in the spool that could not be read, cut ends after a crash included; the event
+    /// `damage` told each.
     std::uint64_t damage = 0;
     std::uint64_t events_dropped = 0;     ///< not told: too many waited for a slow callback
     std::uint64_t callback_failures = 0;  ///< exceptions out of on_event, log and on_refused
