@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(580)
+pytestmark = pytest.mark.timeout(1700)
 
 SCRIPT = """
 import peermq, peermq.aio, sys
