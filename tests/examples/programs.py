@@ -17,14 +17,14 @@ PATIENCE_S = 40
 class Program:
     """A running example; its lines of standard output can be waited for."""
 
-    def __init__(self, name, *arguments, directory):
+    def __init__(self, name, *arguments, directory, stdin=None):
         self.name = name
         self.stderr_path = Path(directory) / f"{name}.{time.monotonic_ns()}.stderr"
-        with open(self.stderr_path, "wb") as stderr:
+        with open(self.stderr_path, "wb") as stderr, open(stdin or os.devnull, "rb") as source:
             self.process = subprocess.Popen(
                 [BIN / name, *map(str, arguments)],
                 cwd=directory,
-                stdin=subprocess.DEVNULL,
+                stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
             )
@@ -102,8 +102,9 @@ class ExampleTest(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
 
-    def start(self, name, *arguments):
-        program = Program(name, *arguments, directory=self.directory)
+    def start(self, name, *arguments, stdin=None):
+        """`stdin`: path of a file that it reads as its standard input."""
+        program = Program(name, *arguments, directory=self.directory, stdin=stdin)
         self.addCleanup(program.kill)
         return program
 
