@@ -56,6 +56,7 @@ public:
     [[nodiscard]] std::optional<StoredRun> stored_from(StreamIndex stream, Seq seq) const override;
     bool maintain() override;
     [[nodiscard]] bool maintenance_due() override;
+    std::uint64_t rewrite(const std::vector<std::uint64_t>& segments) override;
     [[nodiscard]] SpoolStats stats() const override;
     [[nodiscard]] std::uint64_t stream_bytes(StreamIndex stream) const override;
     void close() override;
@@ -211,6 +212,7 @@ private:
     std::deque<std::pair<std::uint64_t, std::shared_ptr<SegmentIndex>>> indexes_;
 
     std::vector<std::uint64_t> unreadable_;  // segments that compaction could not read
+    std::vector<std::uint64_t> rewrite_;     // segments that rewrite() named
 
     // Guarded by maintain_mutex_.
     std::mutex maintain_mutex_;

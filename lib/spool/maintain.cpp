@@ -204,7 +204,23 @@ bool LogSpool::prepare() {
 
 // --- compaction
 
-/// The segment with the smallest share of live bytes, if that is small enough.
+std::uint64_t LogSpool::rewrite(const std::vector<std::uint64_t>& segments) {
+    std::vector<std::shared_ptr<Segment>> found;
+    {
+        std::lock_guard lock(mutex_);
+        for (const std::uint64_t number : segments) {
+            auto segment = catalog_.find_segment(number);
+            if (!segment || segment == active_) continue;
+            rewrite_.push_back(number);
+            found.push_back(std::move(segment));
+        }
+    }
+    for (const auto& segment : found) keep_copy(*segment);
+    return found.size();
+}
+
+/// One that is to be written again, else the one with the smallest share of live bytes, if that is
+/// small enough.
 std::shared_ptr<Segment> LogSpool::pick_victim() const {
     const bool tight = catalog_.disk_bytes() > options_.max_bytes + 2 * segment_bytes_;
     const std::uint64_t percent = tight ? kCarryPercentTight : kCarryPercent;
@@ -214,6 +230,7 @@ std::shared_ptr<Segment> LogSpool::pick_victim() const {
     for (const auto& [number, segment] : catalog_.segments()) {
         if (segment == active_ || segment->data_bytes() == 0 || segment->live() == 0) continue;
         if (std::count(unreadable_.begin(), unreadable_.end(), number) != 0) continue;
+        if (std::count(rewrite_.begin(), rewrite_.end(), number) != 0) return segment;
         const bool rests = segment->changed_at != base::Time{} &&
                            now < base::after(segment->changed_at, limits::kCompactionRest);
         if (rests && !tight) continue;

@@ -226,6 +226,10 @@ public:
     /// True when maintain() has something to do; looks for free space, too.
     [[nodiscard]] virtual bool maintenance_due() = 0;
 
+    /// Has maintain() write what is live in these segments again, whatever their share of live
+    /// bytes, after a copy of each was kept in quarantine/. Returns how many of them there are.
+    virtual std::uint64_t rewrite(const std::vector<std::uint64_t>& segments) = 0;
+
     [[nodiscard]] virtual SpoolStats stats() const = 0;
     /// Bytes of the stream's unsettled records.
     [[nodiscard]] virtual std::uint64_t stream_bytes(StreamIndex stream) const = 0;

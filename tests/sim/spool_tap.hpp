@@ -57,6 +57,9 @@ public:
     }
     bool maintain() override { return inner_->maintain(); }
     [[nodiscard]] bool maintenance_due() override { return inner_->maintenance_due(); }
+    std::uint64_t rewrite(const std::vector<std::uint64_t>& segments) override {
+        return inner_->rewrite(segments);
+    }
     [[nodiscard]] spool::SpoolStats stats() const override { return inner_->stats(); }
     [[nodiscard]] std::uint64_t stream_bytes(spool::StreamIndex stream) const override {
         return inner_->stream_bytes(stream);
