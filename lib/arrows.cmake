@@ -23,7 +23,7 @@ set(PEERMQ_USES_push_pull base record peer)
 set(PEERMQ_USES_pub_sub base record peer)
 set(PEERMQ_USES_req_rep base record peer)
 # Clients see include/peermq only. The one exception: the offline commands of the tool
-# (`peermq spool ls`, `dump`, `verify`) read a spool directory without a peer.
+# (`peermq spool ...`) read and repair a spool directory without a peer.
 set(PEERMQ_USES_tools base record spool)
 set(PEERMQ_USES_bench)
 set(PEERMQ_USES_bindings nanobind)

@@ -54,6 +54,10 @@ struct PeerOptions {
     /// Allows binding addresses that other hosts can reach without encryption. Default false: only
     /// loopback, ipc and inproc.
     bool insecure = false;
+    /// Listens at the unix socket "control" in the spool directory, at which programs of this user
+    /// see the stats and hand messages over; see control.hpp. Default true. Nothing without a
+    /// spool.
+    bool control = true;
     /// What the destructor grants close(). Any, default 5 s; see there for 0 or less.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds(5);
     /// Told what happens; see events.hpp. Default: nobody.

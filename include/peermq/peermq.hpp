@@ -2,6 +2,7 @@
 
 /// Everything: durable queues between peers, without a server.
 
+#include "peermq/control.hpp"
 #include "peermq/delivery.hpp"
 #include "peermq/error.hpp"
 #include "peermq/events.hpp"
@@ -17,5 +18,6 @@
 #include "peermq/request.hpp"
 #include "peermq/requester.hpp"
 #include "peermq/stats.hpp"
+#include "peermq/stats_fields.hpp"
 #include "peermq/subscriber.hpp"
 #include "peermq/version.hpp"

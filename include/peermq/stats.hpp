@@ -54,7 +54,9 @@ struct PullStats {
     std::uint64_t refused = 0;
     std::uint64_t duplicates = 0;       ///< came again while held: not handed over twice
     std::uint64_t unsettled_drops = 0;  ///< Deliveries destroyed unsettled: counted as nacked
-    std::uint64_t producers = 0;
+    std::uint64_t producers = 0;        ///< linked
+    std::uint64_t
+        producers_ready = 0;  ///< of those, that have messages to hand out, or had just now
 };
 
 /// One publisher as its own peer sees it.

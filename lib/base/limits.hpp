@@ -133,6 +133,17 @@ inline constexpr std::size_t kFailureCodeBytesMax = 255;
 /// Events and refusals that wait for the user's callback; further ones are counted and not told.
 inline constexpr std::size_t kEventsWaitingMax = 10'000;
 
+// --- control socket
+/// Connections at a time; a thread each.
+inline constexpr int kControlSessionsMax = 16;
+/// A request may be longer than its message by this much.
+inline constexpr std::size_t kControlExtraBytes = 256 * kKiB;
+/// Longest answer that is taken in: the stats of 65,536 queues take half of it.
+inline constexpr std::size_t kControlAnswerBytesMax = 64 * kMiB;
+inline constexpr auto kControlAnswerTimeout = 10s;
+/// A connection that asks nothing for so long is closed.
+inline constexpr auto kControlIdleMax = 10min;
+
 // --- spool
 inline constexpr std::size_t kSegmentBytesDefault = 64 * kMiB;
 inline constexpr std::size_t kSegmentBytesMin = 16 * kKiB;

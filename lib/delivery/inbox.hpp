@@ -130,6 +130,7 @@ struct InboxStats {
     std::uint64_t duplicates = 0;  ///< arrived again while held or acked: not handed over again
     std::uint64_t revoked = 0;     ///< dropped unstarted because another consumer has them
     std::size_t sources = 0;
+    std::size_t sources_ready = 0;  ///< of those, with something to hand out
 };
 
 class Inbox {

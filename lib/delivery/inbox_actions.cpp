@@ -172,6 +172,7 @@ InboxStats Inbox::Impl::stats() const {
         stats.started += stream->started.size();
         stats.unconfirmed += stream->settlements.unconfirmed();
         stats.sources += stream->up ? 1 : 0;
+        stats.sources_ready += stream->up && stream->ready ? 1 : 0;
     }
     return stats;
 }

@@ -13,9 +13,14 @@
 
 namespace peermq {
 
+namespace detail {
+class ControlPort;
+}
+
 class Peer::Impl {
 public:
     std::shared_ptr<detail::Runtime> runtime;
+    std::shared_ptr<detail::ControlPort> control;  ///< with a spool
 };
 
 class Push::Impl {

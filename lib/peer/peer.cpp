@@ -1,6 +1,7 @@
 #include "peermq/peer.hpp"
 
 #include "base/limits.hpp"
+#include "peer/control_port.hpp"
 #include "peer/handles.hpp"
 #include "peer/runtime.hpp"
 
@@ -16,7 +17,10 @@ static_assert(PullOptions{}.prefetch_bytes == base::limits::kPrefetchBytesDefaul
 static_assert(PullOptions{}.max_processing == base::limits::kMaxProcessingDefault);
 
 Peer::Peer(PeerOptions options) : impl_(std::make_unique<Impl>()) {
+    const bool control = options.control && !options.spool.empty();
+    const std::string spool = options.spool;
     impl_->runtime = detail::Runtime::start(std::move(options));
+    if (control) impl_->control = detail::ControlPort::open(impl_->runtime, spool);
 }
 
 Peer::Peer(Peer&&) noexcept = default;
@@ -31,15 +35,23 @@ Peer& Peer::operator=(Peer&& other) noexcept {
 
 Peer::~Peer() {
     // Pushes and Pulls may still hold the runtime; it must end now all the same.
-    if (impl_) impl_->runtime->close_by_destructor();
+    if (!impl_) return;
+    if (impl_->control) impl_->control->close();
+    impl_->runtime->close_by_destructor();
 }
 
-std::string Peer::bind(std::string_view endpoint) { return impl_->runtime->bind(endpoint); }
+std::string Peer::bind(std::string_view endpoint) {
+    std::string bound = impl_->runtime->bind(endpoint);
+    if (impl_->control) impl_->control->bound(bound);
+    return bound;
+}
 
 void Peer::connect(std::string_view endpoint) { impl_->runtime->connect(endpoint); }
 
 bool Peer::close(std::chrono::nanoseconds deadline) {
     impl_->runtime->check_process();
+    // Who asks there shall not see a peer that is half gone.
+    if (impl_->control) impl_->control->close();
     return impl_->runtime->close(deadline);
 }
 

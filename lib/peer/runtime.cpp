@@ -297,6 +297,15 @@ std::shared_ptr<OutStream> Runtime::open_push(std::string_view queue, const Push
     return recovered->second;
 }
 
+std::shared_ptr<OutStream> Runtime::open_push_as_it_is(std::string_view queue) {
+    {
+        const std::lock_guard lock(streams_mutex_);
+        if (closed_) throw Error(ErrorCode::closed, "the peer is closed");
+        if (push_options_.contains(queue)) return pushes_.find(queue)->second;
+    }
+    return open_push(queue, {});
+}
+
 std::shared_ptr<InStream> Runtime::open_pull(std::string_view queue, const PullOptions& options) {
     check_process();
     check_name("queue name", queue);

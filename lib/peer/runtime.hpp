@@ -64,6 +64,8 @@ public:
 
     std::string bind(std::string_view endpoint);
     void connect(std::string_view endpoint);
+    /// The queue with the options that it has, else with the default ones.
+    [[nodiscard]] std::shared_ptr<OutStream> open_push_as_it_is(std::string_view queue);
     [[nodiscard]] std::shared_ptr<OutStream> open_push(std::string_view queue,
                                                        const PushOptions& options);
     [[nodiscard]] std::shared_ptr<InStream> open_pull(std::string_view queue,
@@ -101,6 +103,9 @@ public:
     [[nodiscard]] RequesterStats requester_stats(Calls& calls);
     [[nodiscard]] ReplierStats replier_stats(InStream& stream);
     [[nodiscard]] PeerStats stats();
+    void report_io_error(const std::string& text) {
+        events_.emit({EventKind::io_error, "", "", 1, text});
+    }
     [[nodiscard]] base::PeerId id() const noexcept { return peer_; }
     [[nodiscard]] base::Clock& clock() noexcept { return clock_; }
     [[nodiscard]] std::size_t message_bytes_max() const noexcept {

@@ -201,6 +201,7 @@ PullStats Runtime::pull_stats(InStream& stream) {
     stats.duplicates = inbox.duplicates;
     stats.unsettled_drops = stream.unsettled_drops();
     stats.producers = inbox.sources;
+    stats.producers_ready = inbox.sources_ready;
     return stats;
 }
 

@@ -365,6 +365,9 @@ TEST_F(InboxMessage, CountsWhatHappened) {
     EXPECT_EQ(stats.rejected, 1U);
     EXPECT_EQ(stats.unconfirmed, 4U);
     EXPECT_EQ(stats.sources, 1U);
+    EXPECT_EQ(stats.sources_ready, 1U);
+    inbox.source_ready(1, false);
+    EXPECT_EQ(inbox.stats().sources_ready, 0U);
 }
 
 }  // namespace
