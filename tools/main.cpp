@@ -1,85 +1,80 @@
-/// The command `peermq`: its arguments, its exit codes, and nothing else.
+/// The command `peermq`: its commands, and how they end.
 
 #include <csignal>
 #include <exception>
-#include <functional>
 #include <iostream>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
+#include "arguments.hpp"
+#include "bench_command.hpp"
+#include "doctor_command.hpp"
+#include "exit_codes.hpp"
+#include "generated.hpp"
+#include "help.hpp"
+#include "output.hpp"
 #include "peermq/error.hpp"
 #include "peermq/version.hpp"
+#include "pub_sub_commands.hpp"
+#include "pull_command.hpp"
+#include "push_command.hpp"
+#include "req_rep_commands.hpp"
+#include "serve_command.hpp"
 #include "spool_commands.hpp"
+#include "talk.hpp"
+#include "text.hpp"
+#include "watch_commands.hpp"
 
 namespace {
 
-using peermq::tools::SpoolArguments;
-using Command = std::function<int()>;
+using namespace peermq::tools;
 
-constexpr const char* kLsExamples = R"(
-Examples:
-  peermq spool ls ./spool
-  peermq spool ls --json ./spool | jq 'select(.type == "stream") | {name, unsettled}'
-
-Exit codes: 0 done, 3 not a spool or unreadable.)";
-
-constexpr const char* kDumpExamples = R"(
-Examples:
-  peermq spool dump ./spool | less
-  peermq spool dump --stream orders --bodies ./spool
-  peermq spool dump --json ./spool | jq 'select(.type == "record" and .settled == false)'
-
-Exit codes: 0 done, 3 not a spool or unreadable, 4 no stream of that name.)";
-
-constexpr const char* kVerifyExamples = R"(
-Examples:
-  peermq spool verify ./spool && echo clean
-  peermq spool verify --json /mnt/backup/spool
-
-Exit codes: 0 clean, 1 torn tail only (normal after a crash: nothing durable is lost),
-2 damaged, 3 not a spool or unreadable.)";
-
-void add_spool_commands(CLI::App& app, SpoolArguments& arguments, Command& chosen) {
-    CLI::App* spool = app.add_subcommand("spool", "Look into a spool directory; never changes it");
-    spool->require_subcommand(1);
-
-    const auto add = [&](const char* name, const char* about, const char* examples,
-                         int (*run)(const SpoolArguments&, std::ostream&)) {
-        CLI::App* command = spool->add_subcommand(name, about);
-        command->add_option("DIR", arguments.directory, "The spool directory")->required();
-        command->add_flag("--json", arguments.json, "One JSON object per line");
-        command->footer(examples);
-        command->callback([&, run] { chosen = [&, run] { return run(arguments, std::cout); }; });
-        return command;
-    };
-    add("ls", "List segments and streams, with what is unsettled", kLsExamples,
-        peermq::tools::spool_ls);
-    CLI::App* dump = add("dump", "Print everything in the log, in order", kDumpExamples,
-                         peermq::tools::spool_dump);
-    dump->add_option("--stream", arguments.stream, "Only what belongs to the stream of this name");
-    dump->add_flag("--bodies", arguments.bodies, "Bodies of messages too");
-    add("verify", "Check every checksum and name all damage: path, offset, count", kVerifyExamples,
-        peermq::tools::spool_verify);
+void add_version_command(CLI::App& app, Command& chosen) {
+    CLI::App* command = app.add_subcommand("version", "Print the version");
+    command->group("Other");
+    set_guide(*command, {.examples = {"peermq version"}, .exit_codes = {kExitOk}});
+    command->callback([&chosen] {
+        chosen = [] {
+            std::cout << "peermq " << peermq::library_version() << '\n';
+            return kExitOk;
+        };
+    });
 }
 
-int show_version() {
-    std::cout << "peermq " << peermq::library_version() << '\n';
-    return peermq::tools::kExitOk;
-}
-
-int run(const Command& command) {
-    int exit_code = peermq::tools::kExitOk;
-    try {
-        exit_code = command();
-    } catch (const peermq::Error& error) {
-        std::cerr << "peermq: " << error.what() << '\n';
-        exit_code = peermq::tools::kExitUnreadable;
+int exit_code_of(peermq::ErrorCode code) {
+    switch (code) {
+        case peermq::ErrorCode::locked: return kExitLocked;
+        case peermq::ErrorCode::not_found: return kExitNotFound;
+        case peermq::ErrorCode::invalid_argument: return kExitUsage;
+        default: return kExitFailed;
     }
+}
+
+/// Runs the command; whatever it throws is one line on standard error.
+int run(const Command& command) {
+    try {
+        return command();
+    } catch (const UsageError& error) {
+        complain(error.what());
+        return kExitUsage;
+    } catch (const peermq::Error& error) {
+        complain(printable(error.what()));
+        return exit_code_of(error.code());
+    } catch (const OutputFailed& error) {
+        complain(error.what());
+        return kExitOutput;
+    } catch (const ReaderGone&) {
+        end_by_sigpipe();
+    } catch (const std::exception& error) {
+        complain(printable(error.what()));
+        return kExitFailed;
+    }
+}
+
+int finish(int exit_code) {
     std::cout.flush();
     if (std::cout) return exit_code;
-    std::cerr << "peermq: standard output cannot be written\n";
-    return peermq::tools::kExitOutput;
+    complain("standard output cannot be written");
+    return kExitOutput;
 }
 
 }  // namespace
@@ -89,28 +84,42 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_DFL);
     std::ios::sync_with_stdio(false);
 
-    CLI::App app("Looks after peermq, durable queues without a server", "peermq");
+    CLI::App app("Durable queues between peers, without a server: send, receive, look inside",
+                 "peermq");
     app.require_subcommand(1);
-    app.set_version_flag("--version", "peermq " + std::string(peermq::library_version()));
-    app.footer(
-        "\nData goes to standard output, everything else to standard error.\n"
-        "`peermq COMMAND --help` shows examples and exit codes. A wrong command line ends with "
-        "64.");
+    app.set_help_flag("-h,--help", "Print this help");
+    app.set_version_flag("--version", "peermq " + std::string(peermq::library_version()),
+                         "Print the version");
+    set_guide(app, {.more = "Data goes to standard output, all talk to standard error. `peermq "
+                            "COMMAND --help` shows options, examples and exit codes.",
+                    .exit_codes = {kExitOk, kExitTornTail, kExitDamaged, kExitFailed, kExitNotFound,
+                                   kExitTimeout, kExitRefused, kExitLocked, kExitUsage, kExitOutput,
+                                   kExitInterrupted, kExitTerminated}});
 
     Command chosen;
-    SpoolArguments arguments;
-    add_spool_commands(app, arguments, chosen);
-    app.add_subcommand("version", "Print the version")->callback([&] { chosen = show_version; });
+    add_push_command(app, chosen);
+    add_pull_command(app, chosen);
+    add_pub_command(app, chosen);
+    add_sub_command(app, chosen);
+    add_req_command(app, chosen);
+    add_rep_command(app, chosen);
+    add_serve_command(app, chosen);
+    add_watch_commands(app, chosen);
+    add_bench_command(app, chosen);
+    add_spool_commands(app, chosen);
+    add_doctor_command(app, chosen);
+    add_version_command(app, chosen);
+    add_generating_commands(app, chosen);
+    use_our_help(app);
 
     try {
         app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        (void)app.exit(success);  // help or version
+        return finish(kExitOk);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? peermq::tools::kExitOk : peermq::tools::kExitUsage;
+        complain(printable(usage_error_line(app, error)));
+        return kExitUsage;
     }
-    try {
-        return run(chosen);
-    } catch (const std::exception& error) {
-        std::cerr << "peermq: " << error.what() << '\n';
-        return peermq::tools::kExitUnreadable;
-    }
+    return finish(run(chosen));
 }

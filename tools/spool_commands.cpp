@@ -1,246 +1,199 @@
 #include "spool_commands.hpp"
 
-#include <algorithm>
-#include <iomanip>
-#include <iostream>
-#include <ostream>
-#include <string_view>
-
-#include "base/file_system.hpp"
-#include "record/headers.hpp"
-#include "spool/inspect.hpp"
-#include "spool/names.hpp"
-#include "spool_json.hpp"
+#include "exit_codes.hpp"
+#include "peermq/error.hpp"
+#include "spool_arguments.hpp"
+#include "talk.hpp"
 #include "text.hpp"
-#include "text_table.hpp"
 
 namespace peermq::tools {
 namespace {
 
-using Align = TextTable::Align;
+using Arguments = std::shared_ptr<SpoolArguments>;
 
-spool::Inspection inspect(const SpoolArguments& arguments,
-                          const std::function<void(const spool::LogEntry&)>& visit = {}) {
-    base::SystemFileSystem files;
-    return spool::inspect(files, arguments.directory, visit);
-}
-
-std::string_view text_of(base::ByteSpan bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::string_view file_name(std::string_view path) {
-    return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
-}
-
-void tell_owner(const spool::Inspection& inspection) {
-    if (inspection.owner.empty()) return;
-    std::cerr << "note: the spool is open in " << inspection.owner
-              << "; what is being written now may show as a torn tail\n";
-}
-
-void tell_damage(const spool::Inspection& inspection) {
-    if (inspection.damage.empty()) return;
-    std::cerr << "note: " << inspection.damage.size()
-              << " finding(s) of damage; `peermq spool verify` lists them\n";
-}
-
-// --- ls
-
-void print_summary(const spool::Inspection& inspection, std::ostream& out) {
-    out << "spool " << inspection.id.hex() << "  format " << inspection.format_version << "  epoch "
-        << inspection.epoch << "  "
-        << (inspection.owner.empty() ? "not open" : "open in " + inspection.owner) << "\n\n";
-
-    TextTable segments{{"SEGMENT"},
-                       {"STATE"},
-                       {"FILE_BYTES", Align::right},
-                       {"USED_BYTES", Align::right},
-                       {"BATCHES", Align::right},
-                       {"RECORDS", Align::right},
-                       {"UNSETTLED", Align::right}};
-    for (const spool::SegmentSummary& segment : inspection.segments) {
-        segments.add({printable(file_name(segment.path)), segment.sealed ? "sealed" : "open",
-                      std::to_string(segment.file_bytes), std::to_string(segment.used_bytes),
-                      std::to_string(segment.batches), std::to_string(segment.records),
-                      std::to_string(segment.unsettled)});
-    }
-    segments.print(out);
-    out << '\n';
-
-    TextTable streams{{"STREAM"},
-                      {"KIND"},
-                      {"FIRST_UNSETTLED", Align::right},
-                      {"END", Align::right},
-                      {"UNSETTLED", Align::right},
-                      {"BYTES", Align::right},
-                      {"RETRIES", Align::right}};
-    for (const spool::StreamSummary& stream : inspection.streams) {
-        streams.add({printable(stream.info.name), std::string(spool::to_string(stream.info.kind)),
-                     stream.unsettled == 0 ? "-" : std::to_string(stream.first_unsettled),
-                     std::to_string(stream.end), std::to_string(stream.unsettled),
-                     std::to_string(stream.unsettled_bytes), std::to_string(stream.retries)});
-    }
-    streams.print(out);
-}
-
-// --- dump
-
-void print_record(const spool::LogEntry& entry, bool with_bodies, std::ostream& out) {
-    const record::Record& record = *entry.record;
-    out << " seq " << record.seq << (entry.settled ? "  settled" : "  unsettled") << "  epoch "
-        << record.epoch << "  enqueued " << iso_time(record.enqueued);
-    if (record.due != base::WallTime{}) out << "  due " << iso_time(record.due);
-    if (record.expiry != base::WallTime{}) out << "  expiry " << iso_time(record.expiry);
-    if (!record.key.empty()) out << "  key " << printable(record.key);
-    if (!record.topic.empty()) out << "  topic " << printable(record.topic);
-    if (const auto headers = record::decode_headers(record.headers)) {
-        for (const auto& [name, value] : *headers) {
-            out << "  " << printable(name) << '=' << printable(value);
-        }
-    } else {
-        out << "  headers undecodable (" << record.headers.size() << " bytes)";
-    }
-    out << "  body " << record.body.size() << " bytes";
-    if (with_bodies) out << ": " << printable(text_of(record.body));
-}
-
-void print_entry(const spool::LogEntry& entry, bool with_bodies, std::ostream& out) {
-    if (entry.kind == spool::LogEntry::Kind::segment) out << printable(entry.path) << '\n';
-    out << std::setw(12) << entry.offset << std::setw(10) << entry.bytes << "  " << std::left
-        << std::setw(7) << spool::to_string(entry.kind) << std::right;
-    if (entry.stream != nullptr) out << ' ' << printable(entry.stream->name);
-    if (entry.record != nullptr) print_record(entry, with_bodies, out);
-    if (!entry.text.empty()) out << ' ' << printable(entry.text);
-    out << '\n';
-}
-
-// --- verify
-
-int exit_code_of(const spool::Damage& damage) {
-    switch (damage.kind) {
-        case spool::Damage::Kind::torn_tail: return kExitTornTail;
-        case spool::Damage::Kind::io_error: return kExitUnreadable;
-        default: return kExitDamaged;
+/// A directory that is no spool ends alike whatever is wrong with it.
+int run_spool_command(int (*command)(const SpoolArguments&), const SpoolArguments& arguments) {
+    try {
+        return command(arguments);
+    } catch (const Error& error) {
+        complain(printable(error.what()));
+        if (error.code() == ErrorCode::invalid_argument) return kExitUsage;
+        return error.code() == ErrorCode::locked ? kExitLocked : kExitFailed;
     }
 }
 
-std::string_view verdict_of(int exit_code) {
-    switch (exit_code) {
-        case kExitOk: return "clean";
-        case kExitTornTail: return "torn_tail";
-        case kExitDamaged: return "damaged";
-        default: return "unreadable";
-    }
-}
+struct Adder {
+    CLI::App& spool;
+    Command& chosen;
+    Arguments arguments;
 
-struct Totals {
-    std::uint64_t records = 0;
-    std::uint64_t unsettled = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t records_lost = 0;
+    CLI::App* operator()(const char* name, const char* about,
+                         int (*command)(const SpoolArguments&)) const {
+        CLI::App* app = spool.add_subcommand(name, about);
+        app->add_option("DIR", arguments->directory, "The spool directory")->required();
+        app->callback([this_chosen = &chosen, given = arguments, command] {
+            *this_chosen = [given, command] { return run_spool_command(command, *given); };
+        });
+        return app;
+    }
 };
 
-Totals totals_of(const spool::Inspection& inspection) {
-    Totals totals;
-    for (const spool::SegmentSummary& segment : inspection.segments) {
-        totals.records += segment.records;
-        totals.bytes += segment.used_bytes;
-    }
-    for (const spool::StreamSummary& stream : inspection.streams)
-        totals.unsettled += stream.unsettled;
-    for (const spool::Damage& damage : inspection.damage) totals.records_lost += damage.records;
-    return totals;
+CLI::Option* add_queue_option(CLI::App& app, const Arguments& arguments, const char* about) {
+    return app.add_option("--queue,--stream", arguments->queue, about)->type_name("NAME");
 }
 
-void print_damage(const spool::Inspection& inspection, std::ostream& out) {
-    TextTable table{{"KIND"},
-                    {"PATH"},
-                    {"OFFSET", Align::right},
-                    {"BYTES", Align::right},
-                    {"RECORDS", Align::right},
-                    {"TEXT"}};
-    for (const spool::Damage& damage : inspection.damage) {
-        table.add({std::string(spool::to_string(damage.kind)), printable(damage.path),
-                   std::to_string(damage.offset), std::to_string(damage.bytes),
-                   std::to_string(damage.records), printable(damage.text)});
-    }
-    if (!table.empty()) table.print(out);
+void add_json_flag(CLI::App& app, const Arguments& arguments) {
+    app.add_flag("--json", arguments->json, "One JSON object per line");
 }
 
-void tell_verdict(const spool::Inspection& inspection, int exit_code) {
-    const Totals totals = totals_of(inspection);
-    std::cerr << verdict_of(exit_code) << ": " << inspection.segments.size() << " segment(s), "
-              << totals.records << " record(s), " << totals.unsettled << " unsettled, "
-              << totals.bytes << " bytes checked\n";
+void add_looking(const Adder& add) {
+    const Arguments& arguments = add.arguments;
+    CLI::App* ls = add("ls", "List segments and queues, with what is unsettled", spool_ls);
+    ls->group("Look");
+    add_json_flag(*ls, arguments);
+    set_guide(*ls,
+              {.examples = {"peermq spool ls ./spool",
+                            "peermq spool ls --json ./spool | jq 'select(.type == \"stream\")'"},
+               .exit_codes = {kExitOk, kExitFailed, kExitUsage, kExitOutput}});
+
+    CLI::App* stat = add("stat", "Sum up a spool: sizes, depth, age, dead letters", spool_stat);
+    stat->group("Look");
+    add_json_flag(*stat, arguments);
+    set_guide(*stat, {.examples = {"peermq spool stat ./spool",
+                                   "peermq spool stat --json ./spool | jq .unsettled"},
+                      .exit_codes = {kExitOk, kExitFailed, kExitUsage, kExitOutput}});
+
+    CLI::App* dump = add("dump", "Print everything in the log, in order", spool_dump);
+    dump->group("Look");
+    add_queue_option(*dump, arguments, "Only what belongs to the queue NAME");
+    dump->add_flag("--bodies", arguments->bodies, "Bodies of messages too");
+    add_json_flag(*dump, arguments);
+    set_guide(*dump,
+              {.examples = {"peermq spool dump ./spool | less",
+                            "peermq spool dump --queue orders --bodies ./spool",
+                            "peermq spool dump --json ./spool | jq 'select(.settled == false)'"},
+               .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitUsage, kExitOutput}});
+
+    CLI::App* verify = add("verify", "Check every checksum; name damage by path, offset and count",
+                           spool_verify);
+    verify->group("Look");
+    add_json_flag(*verify, arguments);
+    set_guide(*verify,
+              {.more = "0 is clean; 1 a torn tail or damage that was repaired, which costs "
+                       "nothing that was durable; 2 damage.",
+               .examples = {"peermq spool verify ./spool && echo clean",
+                            "peermq spool verify --json /mnt/backup/spool"},
+               .exit_codes = {kExitOk, kExitTornTail, kExitDamaged, kExitFailed, kExitUsage,
+                              kExitOutput}});
 }
 
-Json summary_json(const spool::Inspection& inspection, int exit_code) {
-    const Totals totals = totals_of(inspection);
-    return {{"type", "summary"},
-            {"verdict", verdict_of(exit_code)},
-            {"segments", inspection.segments.size()},
-            {"records", totals.records},
-            {"unsettled", totals.unsettled},
-            {"bytes", totals.bytes},
-            {"damage", inspection.damage.size()},
-            {"records_lost", totals.records_lost}};
+void add_messages(const Adder& add) {
+    const Arguments& arguments = add.arguments;
+    const auto common = [&](CLI::App& app) {
+        app.group("Messages");
+        add_queue_option(app, arguments,
+                         "Only those of the queue NAME; NAME.dead for dead letters");
+        app.add_flag("--all", arguments->all, "Settled ones too, as far as they are still there");
+    };
+    CLI::App* peek = add("peek", "Show the first messages, without taking them", spool_peek);
+    common(*peek);
+    add_count(*peek, "-n,--count", arguments->count, "Show N messages; default 10", 1);
+    peek->add_flag("--bodies", arguments->bodies, "Whole bodies, not only their first 200 bytes");
+    add_json_flag(*peek, arguments);
+    set_guide(*peek,
+              {.examples = {"peermq spool peek ./spool --queue orders",
+                            "peermq spool peek ./spool --queue orders.dead -n 1 --json | jq"},
+               .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitUsage, kExitOutput}});
+
+    CLI::App* grep = add("grep", "Find messages by body, key, id or header", spool_grep);
+    grep->add_option("PATTERN", arguments->pattern,
+                     "Regular expression; headers are matched as name=value")
+        ->required();
+    common(*grep);
+    grep->add_flag("-F,--fixed-strings", arguments->fixed, "PATTERN is plain text");
+    grep->add_flag("-i,--ignore-case", arguments->ignore_case, "Upper and lower case are alike");
+    add_count(*grep, "-n,--count", arguments->count, "End after N messages", 1);
+    grep->add_flag("--bodies", arguments->bodies, "Whole bodies, not only their first 200 bytes");
+    add_json_flag(*grep, arguments);
+    set_guide(*grep,
+              {.examples = {"peermq spool grep ./spool 'customer-(7|8)'",
+                            "peermq spool grep ./spool -F 'tenant=a' --queue orders --json"},
+               .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitUsage, kExitOutput}});
+
+    CLI::App* save = add("export", "Print messages as lines of JSON, for import or push --json",
+                         spool_export);
+    common(*save);
+    set_guide(*save,
+              {.examples = {"peermq spool export ./spool > spool.jsonl",
+                            "peermq spool export ./spool --queue orders | gzip > orders.gz"},
+               .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitUsage, kExitOutput}});
+}
+
+void add_changing(const Adder& add) {
+    const Arguments& arguments = add.arguments;
+    const auto common = [&](CLI::App& app) {
+        app.group("Change");
+        app.add_flag("--yes", arguments->yes, "Do it; without, only what would be done is said");
+    };
+    CLI::App* repair = add("repair", "Mend a damaged spool: keep what is whole, give up the rest",
+                           spool_repair);
+    common(*repair);
+    add_json_flag(*repair, arguments);
+    set_guide(*repair,
+              {.more = "Prints what was found. Copies of damaged segments stay in "
+                       "quarantine/ below DIR.",
+               .examples = {"peermq spool repair ./spool", "peermq spool repair ./spool --yes"},
+               .exit_codes = {kExitOk, kExitDamaged, kExitFailed, kExitLocked, kExitUsage}});
+
+    CLI::App* load = add("import", "Add messages from lines of JSON, as export prints them",
+                         spool_import);
+    common(*load);
+    load->add_option("-f,--file", arguments->files, "Read FILE; default: standard input")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    add_queue_option(*load, arguments, "Put all of them into the queue NAME");
+    set_guide(*load,
+              {.more = "The spool is made when it is missing. Dead letters go back into their "
+                       "queue.",
+               .examples = {"peermq spool export old | peermq spool import new --yes",
+                            "peermq spool import ./spool -f orders.jsonl --queue orders --yes"},
+               .exit_codes = {kExitOk, kExitFailed, kExitLocked, kExitUsage, kExitInterrupted,
+                              kExitTerminated}});
+
+    CLI::App* redrive = add("redrive", "Move dead letters back into their queue", spool_redrive);
+    common(*redrive);
+    add_queue_option(*redrive, arguments, "The queue whose dead letters are moved")->required();
+    add_count(*redrive, "-n,--count", arguments->count, "Only the first N", 1);
+    set_guide(*redrive, {.more = "Killed midway, one may be in both places; none is lost.",
+                         .examples = {"peermq spool redrive ./spool --queue orders",
+                                      "peermq spool redrive ./spool --queue orders -n 10 --yes"},
+                         .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitLocked,
+                                        kExitUsage, kExitInterrupted, kExitTerminated}});
+
+    CLI::App* purge = add("purge", "Remove all messages of a queue, or its dead letters",
+                          spool_purge);
+    common(*purge);
+    add_queue_option(*purge, arguments, "The queue; NAME.dead for dead letters")->required();
+    set_guide(*purge,
+              {.examples = {"peermq spool purge ./spool --queue orders.dead",
+                            "peermq spool purge ./spool --queue orders.dead --yes"},
+               .exit_codes = {kExitOk, kExitFailed, kExitNotFound, kExitLocked, kExitUsage}});
 }
 
 }  // namespace
 
-int spool_ls(const SpoolArguments& arguments, std::ostream& out) {
-    const spool::Inspection inspection = inspect(arguments);
-    if (arguments.json) {
-        out << to_json(inspection) << '\n';
-        for (const auto& segment : inspection.segments) out << to_json(segment) << '\n';
-        for (const auto& stream : inspection.streams) out << to_json(stream) << '\n';
-    } else {
-        print_summary(inspection, out);
-    }
-    tell_damage(inspection);
-    return kExitOk;
-}
-
-int spool_dump(const SpoolArguments& arguments, std::ostream& out) {
-    const auto visit = [&](const spool::LogEntry& entry) {
-        const bool is_wanted = arguments.stream.empty() ||
-                               (entry.stream != nullptr && entry.stream->name == arguments.stream);
-        if (!is_wanted) return;
-        if (arguments.json) {
-            out << to_json(entry, arguments.bodies) << '\n';
-        } else {
-            print_entry(entry, arguments.bodies, out);
-        }
-    };
-    const spool::Inspection inspection = inspect(arguments, visit);
-    tell_owner(inspection);
-    tell_damage(inspection);
-
-    const bool is_known = std::any_of(
-        inspection.streams.begin(), inspection.streams.end(),
-        [&](const spool::StreamSummary& stream) { return stream.info.name == arguments.stream; });
-    if (arguments.stream.empty() || is_known) return kExitOk;
-    std::cerr << "no stream '" << printable(arguments.stream) << "' in "
-              << printable(arguments.directory) << "; `peermq spool ls` lists them\n";
-    return kExitNotFound;
-}
-
-int spool_verify(const SpoolArguments& arguments, std::ostream& out) {
-    const spool::Inspection inspection = inspect(arguments);
-    int exit_code = kExitOk;
-    for (const spool::Damage& damage : inspection.damage) {
-        exit_code = std::max(exit_code, exit_code_of(damage));
-    }
-    if (arguments.json) {
-        for (const spool::Damage& damage : inspection.damage) out << to_json(damage) << '\n';
-        out << summary_json(inspection, exit_code) << '\n';
-    } else {
-        print_damage(inspection, out);
-    }
-    tell_owner(inspection);
-    tell_verdict(inspection, exit_code);
-    return exit_code;
+void add_spool_commands(CLI::App& app, Command& chosen) {
+    CLI::App* spool = app.add_subcommand(
+        "spool", "Look into a spool directory, also one copied from a dead machine; mend it");
+    spool->group("Spools");
+    spool->require_subcommand(1);
+    set_guide(*spool, {.more = "Commands that look change nothing and work beside the process that "
+                               "has the spool open. Commands that change say what they would do; "
+                               "with --yes they do it."});
+    const Adder add{*spool, chosen, std::make_shared<SpoolArguments>()};
+    add_looking(add);
+    add_messages(add);
+    add_changing(add);
 }
 
 }  // namespace peermq::tools

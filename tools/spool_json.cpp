@@ -14,25 +14,11 @@ std::string_view text_of(base::ByteSpan bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-void put_text(Json& json, const std::string& name, std::string_view bytes) {
-    if (is_utf8(bytes)) {
-        json[name] = bytes;
+void put_record_headers(Json& json, base::ByteSpan bytes) {
+    if (const auto headers = record::decode_headers(bytes)) {
+        put_headers(json, *headers);
     } else {
-        json[name + "_base64"] = base64(bytes);
-    }
-}
-
-/// A list of pairs, since a name may come twice.
-void put_headers(Json& json, base::ByteSpan bytes) {
-    const auto headers = record::decode_headers(bytes);
-    if (!headers) return put_text(json, "headers_undecodable", text_of(bytes));
-    if (headers->empty()) return;
-    Json& list = json["headers"] = Json::array();
-    for (const auto& [name, value] : *headers) {
-        Json pair;
-        put_text(pair, "name", name);
-        put_text(pair, "value", value);
-        list.push_back(std::move(pair));
+        put_text(json, "headers_undecodable", text_of(bytes));
     }
 }
 
@@ -45,7 +31,7 @@ void put_record(Json& json, const record::Record& record, bool with_bodies) {
     if (record.expiry != base::WallTime{}) json["expiry"] = iso_time(record.expiry);
     if (!record.key.empty()) put_text(json, "key", record.key);
     if (!record.topic.empty()) put_text(json, "topic", record.topic);
-    put_headers(json, record.headers);
+    put_record_headers(json, record.headers);
     json["body_bytes"] = record.body.size();
     if (with_bodies) put_text(json, "body", text_of(record.body));
 }

@@ -3,14 +3,10 @@
 /// What lies in a spool as JSON, one object per line. Field names are read by programs: never
 /// changed.
 
-#include <nlohmann/json.hpp>
-
+#include "message_json.hpp"
 #include "spool/inspect.hpp"
 
 namespace peermq::tools {
-
-/// Fields keep the order in which they were set.
-using Json = nlohmann::ordered_json;
 
 [[nodiscard]] Json to_json(const spool::Inspection& inspection);
 [[nodiscard]] Json to_json(const spool::SegmentSummary& segment);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -105,6 +106,66 @@ std::string base64(std::string_view bytes) {
     return out;
 }
 
+std::optional<std::string> base64_decode(std::string_view text) {
+    const auto value_of = [](char c) -> int {
+        if (c >= 'A' && c <= 'Z') return c - 'A';
+        if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+        if (c >= '0' && c <= '9') return c - '0' + 52;
+        return c == '+' ? 62 : c == '/' ? 63 : -1;
+    };
+    if (text.size() % 4 != 0) return std::nullopt;
+    for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
+    std::string out;
+    out.reserve(text.size() / 4 * 3 + 2);
+    std::uint32_t group = 0;
+    unsigned bits = 0;
+    for (const char c : text) {
+        const int value = value_of(c);
+        if (value < 0) return std::nullopt;
+        group = group << 6 | static_cast<std::uint32_t>(value);
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        out += static_cast<char>(group >> bits & 0xFF);
+    }
+    const bool has_rest = (group & ((1u << bits) - 1)) != 0;
+    if (has_rest) return std::nullopt;
+    return out;
+}
+
+std::optional<std::string> unescaped(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const char c = text.front();
+        text.remove_prefix(1);
+        if (c != '\\') {
+            out += c;
+            continue;
+        }
+        if (text.empty()) return std::nullopt;
+        const char letter = text.front();
+        text.remove_prefix(1);
+        switch (letter) {
+            case 'n': out += '\n'; break;
+            case 't': out += '\t'; break;
+            case 'r': out += '\r'; break;
+            case '0': out += '\0'; break;
+            case '\\': out += '\\'; break;
+            case 'x': {
+                unsigned value = 0;
+                const char* const end = text.data() + std::min<std::size_t>(2, text.size());
+                const auto [rest, error] = std::from_chars(text.data(), end, value, 16);
+                if (error != std::errc() || rest != text.data() + 2) return std::nullopt;
+                out += static_cast<char>(value);
+                text.remove_prefix(2);
+                break;
+            }
+            default: return std::nullopt;
+        }
+    }
+    return out;
+}
+
 std::string iso_time(base::WallTime time) {
     constexpr std::int64_t second = 1'000'000'000;
     const std::int64_t total = time.time_since_epoch().count();
@@ -121,5 +182,7 @@ std::string iso_time(base::WallTime time) {
     std::snprintf(fraction.data(), fraction.size(), ".%09dZ", static_cast<int>(nanoseconds));
     return std::string(text.data(), length) + fraction.data();
 }
+
+std::string iso_time(Timestamp time) { return iso_time(base::WallTime(time.time_since_epoch())); }
 
 }  // namespace peermq::tools

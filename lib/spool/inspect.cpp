@@ -176,7 +176,9 @@ private:
         entry.settled = data->finished().contains(seq);
         // Of two copies of a record, the one that the spool would read counts.
         const auto place = recovered_.catalog.find(record.part.stream, seq);
-        if (!entry.settled && place && place->segment.get() == &segment) {
+        entry.epoch = record.part.epoch;
+        entry.superseded = place && place->segment.get() != &segment;
+        if (!entry.settled && place && !entry.superseded) {
             ++summary.unsettled;
             ++stream->unsettled;
             stream->unsettled_bytes += record.bytes.size();

@@ -53,8 +53,10 @@ struct LogEntry {
     std::uint64_t bytes = 0;
     const StreamInfo* stream = nullptr;  ///< record, state
     const record::Record* record = nullptr;
-    bool settled = false;  ///< record
-    std::string text;      ///< state, footer, damage, segment: one line for people
+    base::Epoch epoch;        ///< record: seeds its checksum
+    bool settled = false;     ///< record
+    bool superseded = false;  ///< record: moved on by compaction, and to be read from there
+    std::string text;         ///< state, footer, damage, segment: one line for people
 };
 
 /// Reads everything and checks every checksum. Throws Error like Spool::open, but not locked.
