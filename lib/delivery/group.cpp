@@ -17,6 +17,7 @@ void Group::recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::
 bool Group::append(Seq end) { return impl_->append(end); }
 void Group::lose(Run run) { impl_->lose(run); }
 void Group::skip(Run run) { impl_->skip(run); }
+bool Group::ack_required() const { return impl_->ack_required(); }
 void Group::configure(GroupOptions options) { impl_->configure(options); }
 std::uint64_t Group::purge() { return impl_->purge(); }
 std::uint64_t Group::drop_oldest(std::uint64_t count) { return impl_->drop_oldest(count); }

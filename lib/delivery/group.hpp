@@ -204,6 +204,7 @@ public:
 
     /// Changes the options of a group that is at work; `durable` must stay what it was.
     void configure(GroupOptions options);
+    [[nodiscard]] bool ack_required() const;
 
     // --- the stream
     /// State found in the spool, before anything else: unsettled seqs of [1, end] are what is not

@@ -30,6 +30,7 @@ public:
           repeat_budget_(std::uint64_t{100} * options.repeat_burst) {}
 
     void configure(GroupOptions options);
+    [[nodiscard]] bool ack_required() const { return options_.ack_required; }
 
     // group_stream.cpp
     void recover(base::RunSet settled, Seq end, Seq mark, std::vector<Facts::Retry> retries,

@@ -17,6 +17,7 @@ void Inbox::source_ready(SourceId source, bool ready) { impl_->source_ready(sour
 void Inbox::source_down(SourceId source, bool ended, Time now) {
     impl_->source_down(source, ended, now);
 }
+void Inbox::stream_refused(const base::StreamId& stream) { impl_->stream_refused(stream); }
 void Inbox::source_ended(SourceId source, Time now) { impl_->source_ended(source, now); }
 void Inbox::source_heard(SourceId source, Time heard_at) { impl_->source_heard(source, heard_at); }
 void Inbox::validated(SourceId source, std::uint32_t number, std::span<const Run> revoked,

@@ -157,6 +157,9 @@ public:
     /// The producer has ended our consumption, or we have: what is held and not started is dropped,
     /// what is settled is told to nobody any more.
     void source_ended(SourceId source, Time now);
+    /// We do not take the stream from its producer (any more): what is held of it and not started
+    /// is dropped, and nobody can be told what is settled, until source_up().
+    void stream_refused(const base::StreamId& stream);
     /// The producer had heard from us at `heard_at` (our clock, when we sent what it echoed).
     void source_heard(SourceId source, Time heard_at);
     void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,

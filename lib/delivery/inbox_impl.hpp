@@ -26,6 +26,7 @@ public:
     void source_ready(SourceId source, bool ready);
     void source_down(SourceId source, bool ended, Time now);
     void source_ended(SourceId source, Time now);
+    void stream_refused(const base::StreamId& id);
     void source_heard(SourceId source, Time heard_at);
     void validated(SourceId source, std::uint32_t number, std::span<const Run> revoked, bool done,
                    Time now);

@@ -205,7 +205,7 @@ void Inbox::Impl::note_settled(Stream& stream, SettleKind kind, Run run, const L
     stream.settlements.add(kind, run, lease, epoch, delay, reason);
     if (stream.up) {
         unsent_up_ += run.count();
-    } else if (stream.ended && !stream.persistent) {
+    } else if (stream.refused || (stream.ended && !stream.persistent)) {
         stream.settlements.abandon();
     }
     plan_due_ = plan_due_ || short_;

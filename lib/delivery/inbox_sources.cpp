@@ -69,6 +69,7 @@ void Inbox::Impl::source_up(SourceId source, const base::StreamId& id, bool pers
     stream.persistent = persistent;
     stream.up = true;
     stream.ended = false;
+    stream.refused = false;
     stream.ready = ready;
     stream.was_ready = false;
     stream.claim_until = inbox::kNotHeard;
@@ -163,6 +164,17 @@ void Inbox::Impl::source_ended(SourceId source, Time now) {
     plan_due_ = true;
     deadline_known_ = false;
     forget_idle_gone();
+}
+
+void Inbox::Impl::stream_refused(const base::StreamId& id) {
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end() || found->second->up) return;
+    Stream& stream = *found->second;
+    stream.refused = true;
+    drop_pending(stream);
+    stream.settlements.abandon();
+    plan_due_ = true;
+    deadline_known_ = false;
 }
 
 /// The next moment at which something changes for a stream without a link: others may have its

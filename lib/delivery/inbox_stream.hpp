@@ -66,6 +66,7 @@ struct Stream {
     bool persistent = false;
     bool up = false;
     bool ended = false;   ///< the producer's process is known to have ended
+    bool refused = false;  ///< nobody can be told what is settled
     bool unsure = false;  ///< when that was learned, others could have been given what is held
     bool ready = false;
     bool was_ready = false;  ///< ran dry, its claim not yet dated

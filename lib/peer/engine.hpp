@@ -219,6 +219,11 @@ private:
     void pump(Producer& producer);
     bool hand_out(Producer& producer);
     void send_assignments(Producer& producer, std::vector<delivery::Assignment>& assignments);
+    void announce_held(LinkState& link, std::uint32_t handle, std::uint32_t number);
+    /// Calls `act` for the link, if it is still there, once all that was handed out of the stream
+    /// has been sent: at once, unless that waits to be stored.
+    void after_settled(Producer& producer, LinkState& link, std::function<void(LinkState&)> act);
+    void send_when_settled(Producer& producer, std::vector<delivery::Assignment> assignments);
     void send_batch(LinkState& link, std::uint32_t handle, Producer& producer,
                     const std::vector<delivery::Assignment>& assignments);
     void send_fragments(LinkState& link, std::uint32_t handle,

@@ -93,6 +93,9 @@ void Engine::on_offer(LinkState& link, std::uint32_t handle, const wire::Offer& 
                           consumer.stream->queue(), 1,
                           "second producer of \"" + consumer.stream->queue() +
                               "\" refused: single_producer is set"});
+            // What it handed out before another took its place is settled with nobody.
+            consumer.stream->with_inbox(
+                [&](delivery::Inbox& inbox) { inbox.stream_refused(offer.stream); });
             return;
         }
     }

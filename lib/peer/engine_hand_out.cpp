@@ -37,7 +37,8 @@ std::size_t Engine::HandOut::room(delivery::ConsumerId consumer) {
     if (producer_.unanswered.size() >= base::limits::kSettledMemoryRunsMax) return 0;
     const LinkState* link = it->second.session->link;
     if (link == nullptr || link->closed || !link->pending.empty()) return 0;
-    return link->machine.room();
+    const std::size_t room = link->machine.room();
+    return room - std::min(room, producer_.settling_bytes);
 }
 
 OutStream::Cached Engine::HandOut::find(base::Seq seq) {
@@ -82,7 +83,11 @@ bool Engine::hand_out(Producer& producer) {
     }
     if (cursor != 0 && producer.stream->stored() && !producer.subscription)
         producer.stream->set_cursor(cursor);
-    send_assignments(producer, assignments);
+    if (producer.stored() && commits_ != nullptr && !producer.group.ack_required()) {
+        send_when_settled(producer, std::move(assignments));
+    } else {
+        send_assignments(producer, assignments);
+    }
     store_facts(producer);
     store_mark(producer);
     announce_readiness(producer);

@@ -158,7 +158,13 @@ void Engine::on_grant(LinkState& link, std::uint32_t handle, const wire::Grant& 
     const std::uint32_t messages = std::min(grant.messages, base::limits::kPrefetchMax);
     outgoing.producer->group.set_window(outgoing.consumer, messages, grant.bytes,
                                         grant.concurrency);
-    if (messages < outgoing.grant_messages) send(link, handle, wire::Granted{grant.number});
+    if (messages < outgoing.grant_messages) {
+        // It speaks of the batches before it, of those as well that wait for the disk.
+        after_settled(*outgoing.producer, link,
+                      [this, handle, number = grant.number](LinkState& on) {
+                          send(on, handle, wire::Granted{number});
+                      });
+    }
     outgoing.grant_messages = messages;
     wake(*outgoing.producer);
 }

@@ -69,7 +69,15 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
     if (outgoing.held.size() > base::limits::kPrefetchMax)
         return protocol_error(link, "HELD with too many runs");
     if (!held.done) return;
+    after_settled(*outgoing.producer, link, [this, handle, number = held.number](LinkState& on) {
+        announce_held(on, handle, number);
+    });
+}
 
+void Engine::announce_held(LinkState& link, std::uint32_t handle, std::uint32_t number) {
+    const auto it = link.outgoing.find(handle);
+    if (it == link.outgoing.end()) return;
+    Outgoing& outgoing = it->second;
     Producer& producer = *outgoing.producer;
     std::vector<delivery::HeldRun> announced;
     outgoing.foreign.clear();
@@ -85,7 +93,7 @@ void Engine::on_held(LinkState& link, std::uint32_t handle, const wire::Held& he
     std::vector<base::Run> revoked;
     outgoing.foreign.for_each([&](base::Run part) { revoked.push_back(part); });
     revoked.insert(revoked.end(), refused.begin(), refused.end());
-    wire::Valid valid{held.number, true, {}};
+    wire::Valid valid{number, true, {}};
     in_frames(revoked, [&](std::vector<base::Run> part, bool is_last) {
         valid.revoked = std::move(part);
         valid.done = is_last;

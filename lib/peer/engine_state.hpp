@@ -140,6 +140,8 @@ struct Producer {
     /// In order; they wait for the unburied, whose settlements they may confirm, and for what was
     /// settling().
     std::vector<Answer> unanswered{};
+    std::size_t settling_bytes = 0;  ///< handed out at most once, to be sent when that is stored
+    std::uint64_t settling_ticket = 0;
     base::Time idle_since = base::kNever;
     base::Seq mark_asked = 0;
     std::uint64_t dead = 0;

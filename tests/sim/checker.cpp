@@ -68,6 +68,7 @@ void Checker::dispatch(const Event& event) {
         case EventKind::stream:
             streams_[event.stream].producer = event.actor;
             streams_[event.stream].in_memory = event.again;
+            streams_[event.stream].at_most_once = event.value == 1;
             return;
         case EventKind::opened: return on_opened(event);
         case EventKind::crash: return on_crash(event);
@@ -92,6 +93,7 @@ void Checker::dispatch(const Event& event) {
         case EventKind::dead: return on_dead(event);
         case EventKind::settled:
         case EventKind::expired:
+        case EventKind::forgotten:
         case EventKind::purged:
         case EventKind::damaged:
         case EventKind::reclaimed:
@@ -155,6 +157,7 @@ void Checker::on_drained(const Event& event) {
     }
     for (const auto& [name, message] : messages_) {
         if (!message.durable && !message.delivered) continue;
+        if (message.delivered && streams_[name.stream].at_most_once) continue;
         if (message.finished || message.excused || message.remains || message.maybe_acked) continue;
         const auto is_open = [](const Hold& hold) {
             return asks_to_finish(hold.asked) && hold.answer == EventKind::deliver;
@@ -210,6 +213,7 @@ Checker::Message& Checker::name_message(const Event& event) {
         message.hash = event.hash;
         message.key = event.key;
         message.excused = damaged_.contains(name);
+        if (forgotten_.contains(name)) apply_forgotten(message);
     }
     const auto intent = stream.intents.find(event.hash);
     if (intent == stream.intents.end()) {

@@ -12,6 +12,7 @@
 ///   INV-3   a message that a consumer holds is not handed to it again
 ///   INV-1   damage that is told of a message excuses it also when it is delivered later, by a
 ///           frame that was on its way
+///   INV-5   at most once: a delivery is the only one, and a message may end without any
 ///   INV-6   an epoch is opened once; seqs of a new epoch are above all durable ones before it
 ///   INV-16  who acks is told the outcome: at `drained` none is open; one accepted ack per message
 ///   0       the log itself makes no sense (an outcome without an ack): the recorder is wrong
@@ -109,6 +110,7 @@ private:
         bool excused = false;   ///< damage is reported, or its process kept it in memory and ended
         bool finished = false;  ///< settled, dead, expired, purged or accepted: never again
         bool remains = false;
+        bool forgotten = false;    ///< purged or dropped; comes all the same if that was not stored
         bool ack_asked = false;    ///< ack or reject, whatever came of it
         bool maybe_acked = false;  ///< nobody will ever learn what came of it
         std::vector<Hold> holds;
@@ -134,6 +136,7 @@ private:
     struct Stream {
         ActorId producer = 0;
         bool in_memory = false;
+        bool at_most_once = false;
         bool over = false;                             ///< in memory, and its process has ended
         std::map<EpochNumber, base::Seq> durable_max;  ///< of all epochs with known messages
         std::unordered_map<std::uint64_t, Intent> intents;  ///< by hash
@@ -164,6 +167,9 @@ private:
     void on_accepted(const Event& event, Message& message, Hold& hold);
     [[nodiscard]] bool is_stale(const Event& event, const Hold& hold, const Hold& other);
     void on_range(const Event& event);
+    static void apply_forgotten(Message& message) {
+        message.forgotten = message.ack_asked = message.maybe_acked = true;
+    }
     void apply_to(const Event& event, const Name& name, Message& message);
     void on_dead(const Event& event);
     void on_lapse(const Event& event);
@@ -186,6 +192,7 @@ private:
     std::unordered_map<Name, Message, NameHash> messages_;
     std::set<Name>
         damaged_;  ///< reported one by one, perhaps before anything else is known of them
+    std::set<Name> forgotten_;  ///< purged or dropped before their receipts came
     std::map<StreamNumber, Stream> streams_;
     std::map<ActorId, Actor> actors_;
     std::map<ActorId, Producer> producers_;

@@ -21,15 +21,20 @@ void Checker::on_deliver(const Event& event) {
     const bool first = !message.delivered;
     if (!first) check_repeated(event);
     message.delivered = true;
-    if (message.finished && !streams_[event.stream].over) {
+    // At most once it ends by being handed out, which is before it comes.
+    const bool expected = first && streams_[event.stream].at_most_once;
+    if (message.finished && !streams_[event.stream].over && !expected) {
         violate(5, describe(name_of(event)) + " came again after its end");
     }
-    if (event.key != 0) check_key(event, first);
+    if (event.key != 0) check_key(event, first && !message.forgotten);
     add_hold(event, message);
 }
 
 void Checker::check_repeated(const Event& event) {
     ++stats_.duplicates;
+    if (streams_[event.stream].at_most_once) {
+        violate(5, describe(name_of(event)) + " of a queue with at most once came a second time");
+    }
     if (!event.again) {
         violate(3, describe(name_of(event)) + " came again without the redelivered flag");
     }
@@ -176,6 +181,10 @@ void Checker::on_range(const Event& event) {
     if (event.kind == EventKind::damaged && event.epoch != 0 && last == event.seq) {
         damaged_.insert(name_of(event));
     }
+    if (event.kind == EventKind::forgotten) {
+        const EpochNumber epoch = producers_[streams_[event.stream].producer].epoch;
+        forgotten_.insert({event.stream, epoch, event.seq});
+    }
     const auto visit = [&](const Name& name) {
         if (Message* message = find(name)) apply_to(event, name, *message);
     };
@@ -196,11 +205,13 @@ void Checker::on_range(const Event& event) {
 void Checker::apply_to(const Event& event, const Name& name, Message& message) {
     switch (event.kind) {
         case EventKind::settled:
-            if (!message.ack_asked && !message.finished && !message.excused) {
+            if (!message.ack_asked && !message.finished && !message.excused &&
+                !streams_[name.stream].at_most_once) {
                 violate(1, describe(name) + " was settled, but nobody had acked it");
             }
             message.finished = true;
             break;
+        case EventKind::forgotten: apply_forgotten(message); break;
         case EventKind::damaged:
             ++stats_.damaged;
             message.excused = true;

@@ -10,10 +10,10 @@ namespace peermq::sim {
 namespace {
 
 constexpr std::array<std::string_view, kEventKinds> kNames{
-    "stream", "opened",   "crash",     "healed",  "drained", "credit", "gauge",
-    "intend", "durable",  "fail",      "deliver", "ack",     "nack",   "release",
-    "reject", "accepted", "refused",   "unknown", "settled", "dead",   "expired",
-    "purged", "damaged",  "reclaimed", "remains", "lapse",
+    "stream",    "opened",   "crash",   "healed",    "drained", "credit", "gauge",
+    "intend",    "durable",  "fail",    "deliver",   "ack",     "nack",   "release",
+    "reject",    "accepted", "refused", "unknown",   "settled", "dead",   "expired",
+    "forgotten", "purged",   "damaged", "reclaimed", "remains", "lapse",
 };
 
 std::uint64_t mixed(std::uint64_t hash, std::uint64_t word) {

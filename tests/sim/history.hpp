@@ -28,7 +28,8 @@ using EpochNumber = std::uint32_t;
 
 enum class EventKind : std::uint8_t {
     // Surroundings
-    stream,   ///< of producer `actor`; with `again`, lost when its process ends (memory)
+    stream,   ///< of producer `actor`; with `again`, lost when its process ends (memory); with a
+              ///< `value` of 1, at most once
     opened,   ///< producer: a new `epoch` is in force; `hash` of the recovered state, 0 = untold;
               ///< its leases carry `value`
     crash,    ///< process `actor` ended, orderly or not: it holds nothing any more
@@ -53,6 +54,7 @@ enum class EventKind : std::uint8_t {
     settled,
     dead,  ///< moved to the dead letters, stream `other`
     expired,
+    forgotten,  ///< asked to be purged or dropped: may end from now on, or come all the same
     purged,
     damaged,    ///< reported as lost by damage
     reclaimed,  ///< in no file any more

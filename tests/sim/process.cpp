@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace peermq::sim {
 namespace {
 
@@ -157,6 +156,10 @@ void Process::emit(peermq::Event event) {
         recorder_.note(node_.actor, std::string(peermq::to_string(event.kind)) + " " + event.text);
     }
     // Stored dead letters are seen on their way to the disk.
+    if (event.kind == peermq::EventKind::peer_rejected &&
+        event.text.find("single_producer") != std::string::npos) {
+        recorder_.count(FaultKind::second_producer);
+    }
     if (event.kind != peermq::EventKind::dead_letter) return;
     const auto stream = streams_.find(event.queue);
     if (stream == streams_.end() || stream->second->stored()) return;
@@ -192,6 +195,38 @@ void Process::replace_pull() {
     closed.stream->stop();
     open_pull(*closed.plan, actor);
     engine_due_ = true;
+}
+
+void Process::record_forgotten(detail::OutStream& stream, const std::function<void()>& forget) {
+    const delivery::Group& group = engine_->group(stream);
+    std::vector<base::Seq> open;
+    for (base::Seq seq = group.settled_floor() + 1; seq <= stream.handable_end(); ++seq) {
+        if (!group.settled(seq)) open.push_back(seq);
+    }
+    forget();
+    for (const base::Seq seq : open) {
+        if (!group.settled(seq) && !group.settling({seq, seq})) continue;
+        Event event;
+        event.kind = stream.stored() ? EventKind::forgotten : EventKind::purged;
+        event.stream = recorder_.history().number_of(stream.config().id);
+        event.epoch = 0;
+        event.seq = seq;
+        recorder_.add(event);
+    }
+    engine_due_ = true;
+}
+
+void Process::purge() {
+    detail::OutStream& stream = *pushes_[random_.below(pushes_.size())].stream;
+    record_forgotten(stream, [&] { (void)engine_->purge(stream); });
+}
+
+void Process::drop_oldest(Push& push, std::uint64_t bytes) {
+    record_forgotten(*push.stream, [&] {
+        if (engine_->drop_oldest(*push.stream, bytes) > 0) recorder_.count(FaultKind::drop_oldest);
+    });
+    // As Runtime does: the spool counts what is settled once that is stored.
+    if (push.stream->stored() && !broken_) (void)commits_->try_commit();
 }
 
 void Process::begin_close() {

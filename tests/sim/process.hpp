@@ -85,6 +85,8 @@ public:
     void say_bye();
     /// Closes a pull in order, beside the others, and opens another for the same queue.
     void replace_pull();
+    /// Forgets all that nobody holds of one queue, or its oldest messages.
+    void purge();
 
     /// Nothing to send, hand out, work on, confirm or store is left.
     [[nodiscard]] bool drained();
@@ -169,6 +171,10 @@ private:
     void lapse_the_silent();
     void post(Push& push);
     void post_one(Push& push);
+    std::optional<base::Seq> append(Push& push, record::Record& record);
+    void drop_oldest(Push& push, std::uint64_t bytes);
+    /// Does `forget`, and tells the recorder which messages it may have ended.
+    void record_forgotten(detail::OutStream& stream, const std::function<void()>& forget);
     void finish(Pull& pull);
     void start(Pull& pull);
     void deliver(Pull& pull, const delivery::Item& item);

@@ -1,6 +1,8 @@
 /// How a simulated process comes up: as Runtime does it, with the spool, network and clock of the
 /// simulation.
 
+#include <algorithm>
+
 #include "peer/dead_letter.hpp"
 #include "sim/process.hpp"
 
@@ -129,6 +131,14 @@ void Process::declare(const detail::OutStream& stream) {
     declared.actor = stream.stored() ? node_.actor : node_.memory_actor;
     declared.again = !stream.stored();
     declared.stream = recorder_.history().number_of(stream.config().id);
+    const bool at_most_once = std::any_of(
+        node_.plan.pushes.begin(), node_.plan.pushes.end(), [&](const PushPlan& push) {
+            return push.queue == stream.config().name && !push.group.ack_required;
+        });
+    if (at_most_once) {
+        declared.value = 1;
+        recorder_.declare_at_most_once(declared.stream);
+    }
     recorder_.add(declared);
 }
 
@@ -180,8 +190,8 @@ void Process::open_pull(const PullPlan& plan, ActorId actor) {
     Pull pull;
     pull.plan = &plan;
     pull.actor = actor;
-    pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, false, self_,
-                                                     node_.clock);
+    pull.stream = std::make_shared<detail::InStream>(plan.queue, plan.inbox, plan.single_producer,
+                                                     self_, node_.clock);
     pulls_.push_back(std::move(pull));
     engine_->add_consumer(pulls_.back().stream);
 }

@@ -65,11 +65,10 @@ void Process::post_one(Push& push) {
     record::Record record;
     record.key = key;
     record.body = base::as_bytes(body_);
-    std::optional<base::Seq> seq;
-    try {
-        seq = push.stream->append(record, detail::WhenFull::return_nothing);
-    } catch (const Error& error) {
-        recorder_.note(node_.actor, std::string("not sent: ") + error.what());
+    std::optional<base::Seq> seq = append(push, record);
+    if (!seq && push.plan->drop_oldest) {
+        drop_oldest(push, body_.size() + record::kHeaderBytes);
+        seq = append(push, record);
     }
     if (!seq) {
         recorder_.count(FaultKind::quota);
@@ -79,6 +78,15 @@ void Process::post_one(Push& push) {
     }
     push.receipts.push_back({*seq, number, event.key});
     collect_receipts(push);
+}
+
+std::optional<base::Seq> Process::append(Push& push, record::Record& record) {
+    try {
+        return push.stream->append(record, detail::WhenFull::return_nothing);
+    } catch (const Error& error) {
+        recorder_.note(node_.actor, std::string("not sent: ") + error.what());
+        return std::nullopt;
+    }
 }
 
 Event Process::durable_event(const Push& push, const Receipt& receipt) {
@@ -149,6 +157,7 @@ void Process::deliver(Pull& pull, const delivery::Item& item) {
     delivered.lease = item.lease;
     recorder_.add(delivered);
     if (item.redelivered) recorder_.count(FaultKind::redelivered);
+    if (recorder_.at_most_once(event.stream)) recorder_.count(FaultKind::at_most_once);
     decide(*pull.plan, work);
     pull.running.push_back(std::move(work));
 }

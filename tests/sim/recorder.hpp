@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -43,6 +44,11 @@ public:
     [[nodiscard]] std::uint64_t hash() const noexcept { return hash_ ^ history_.hash(); }
     [[nodiscard]] const FaultCounts& faults() const noexcept { return faults_; }
 
+    void declare_at_most_once(StreamNumber stream) { at_most_once_.insert(stream); }
+    [[nodiscard]] bool at_most_once(StreamNumber stream) const {
+        return at_most_once_.contains(stream);
+    }
+
     /// The epoch in which the message with this hash was sent.
     void remember_epoch(std::uint64_t message, EpochNumber epoch) { epochs_[message] = epoch; }
     [[nodiscard]] EpochNumber epoch_of(std::uint64_t message) const;
@@ -54,6 +60,7 @@ private:
     std::uint64_t hash_ = 0;
     FaultCounts faults_{};
     std::unordered_map<std::uint64_t, EpochNumber> epochs_;
+    std::set<StreamNumber> at_most_once_;
 };
 
 /// The body of message `number`: its number, then bytes that follow from it.

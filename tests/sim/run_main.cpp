@@ -23,7 +23,7 @@ constexpr const char* kUsage =
     "  --trace        print every event of the run\n"
     "  --canary NAME  break a promise on purpose: lose_record, lying_sync, forget_flag,\n"
     "                 forget_settled, forget_mark, alter_body\n"
-    "  --profile NAME what the seed is drawn for: swarm (default), keys\n"
+    "  --profile NAME what the seed is drawn for: swarm (default), keys, policies\n"
     "  --keep-going   go on after a seed that fails\n"
     "\n"
     "Exit code: 0 all seeds hold, 1 one does not, 2 wrong arguments.\n";
@@ -82,10 +82,14 @@ bool parse(int argc, char** argv, Arguments& out) {
             }
             if (!found) return false;
             ++i;
-        } else if (name == "--profile" && value == to_string(Profile::keys)) {
-            out.profile = Profile::keys;
-            ++i;
-        } else if (name == "--profile" && value == to_string(Profile::swarm)) {
+        } else if (name == "--profile") {
+            bool found = false;
+            for (std::size_t each = 0; each < kProfiles; ++each) {
+                if (to_string(static_cast<Profile>(each)) != value) continue;
+                out.profile = static_cast<Profile>(each);
+                found = true;
+            }
+            if (!found) return false;
             ++i;
         } else {
             return false;

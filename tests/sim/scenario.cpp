@@ -243,6 +243,33 @@ Scenario draw_swarm(std::uint64_t seed) {
     return scenario;
 }
 
+void draw_policies(SeededRandom& random, NodePlan& node) {
+    if (node.has_spool && random.below(2) == 0) node.spool.max_bytes = random.between(2, 20) * 1024;
+    for (PushPlan& push : node.pushes) {
+        push.drop_oldest = random.below(2) == 0;
+        // Keys need acks. Less than disk may forget what it has handed out.
+        if (push.level != Durability::disk || random.below(3) != 0) continue;
+        push.group.ack_required = false;
+        push.keys = push.keyed = 0;
+    }
+}
+
+Scenario draw_policies(std::uint64_t seed) {
+    Scenario scenario = draw_swarm(seed);
+    SeededRandom random(seed ^ 0x9011C1E5);
+    scenario.faults.purge = maybe(random, 3 * kPercent);
+    bool first = true;
+    for (NodePlan& node : scenario.nodes) {
+        draw_policies(random, node);
+        if (node.pulls.empty()) continue;
+        // The first consumer pulls from all, so that nothing waits for ever.
+        const bool single = random.below(3) == 0;
+        for (PullPlan& pull : node.pulls) pull.single_producer = single && !first;
+        first = false;
+    }
+    return scenario;
+}
+
 }  // namespace
 
 std::string_view to_string(FaultKind kind) noexcept {
@@ -283,16 +310,26 @@ std::string_view to_string(FaultKind kind) noexcept {
                                                                       "fragmented",
                                                                       "dead_letter",
                                                                       "settlement_refused",
-                                                                      "redelivered"};
+                                                                      "redelivered",
+                                                                      "purge",
+                                                                      "drop_oldest",
+                                                                      "at_most_once",
+                                                                      "second_producer"};
     return kNames[static_cast<std::size_t>(kind)];
 }
 
 std::string_view to_string(Profile profile) noexcept {
-    return profile == Profile::keys ? "keys" : "swarm";
+    static constexpr std::array<std::string_view, kProfiles> kNames{"swarm", "keys", "policies"};
+    return kNames[static_cast<std::size_t>(profile)];
 }
 
 Scenario draw_scenario(std::uint64_t seed, Profile profile) {
-    return profile == Profile::keys ? draw_keys(seed) : draw_swarm(seed);
+    switch (profile) {
+        case Profile::swarm: return draw_swarm(seed);
+        case Profile::keys: return draw_keys(seed);
+        case Profile::policies: return draw_policies(seed);
+    }
+    return {};
 }
 
 }  // namespace peermq::sim

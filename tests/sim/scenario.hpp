@@ -59,24 +59,34 @@ enum class FaultKind : std::uint8_t {
     dead_letter,
     settlement_refused,
     redelivered,
+    // Of the profile `policies` alone.
+    purge,
+    drop_oldest,
+    at_most_once,     ///< messages of such a queue that were handed over
+    second_producer,  ///< refused by a pull with single_producer
 };
-inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::redelivered) + 1;
+inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::second_producer) + 1;
+/// Those that every profile may have.
+inline constexpr std::size_t kCommonFaultKinds = static_cast<std::size_t>(FaultKind::redelivered) +
+                                                 1;
 [[nodiscard]] std::string_view to_string(FaultKind kind) noexcept;
 
 struct PushPlan {
     std::string queue;
     Durability level = Durability::disk;
     std::uint32_t messages = 0;
-    std::uint32_t keys = 0;   ///< 0 = no message has one
-    std::uint32_t keyed = 0;  ///< per million
-    std::uint32_t large = 0;  ///< per million: travels in fragments
-    Duration gap_max{};       ///< between bursts
+    std::uint32_t keys = 0;    ///< 0 = no message has one
+    std::uint32_t keyed = 0;   ///< per million
+    std::uint32_t large = 0;   ///< per million: travels in fragments
+    Duration gap_max{};        ///< between bursts
+    bool drop_oldest = false;  ///< when the quota is reached
     delivery::GroupOptions group;
 };
 
 struct PullPlan {
     std::string queue;
     delivery::InboxOptions inbox;
+    bool single_producer = false;
     std::uint32_t handlers = 1;  ///< at work at the same time
     Duration work_max{};
     std::uint32_t slow = 0;  ///< per million: works for up to slow_max
@@ -107,6 +117,7 @@ struct FaultPlan {
     std::uint32_t crash_again = 0;  ///< of restarts: crashes once more while it recovers
     std::uint32_t open_twice = 0;   ///< of restarts: dies right after it, to compare recoveries
     std::uint32_t orderly_end = 0;
+    std::uint32_t purge = 0;
     std::uint32_t pull_closed = 0;  ///< one pull of the process; another takes its place
     std::uint32_t pause = 0;
     Duration pause_max{};
@@ -127,7 +138,9 @@ struct Scenario {
 enum class Profile : std::uint8_t {
     swarm,  ///< anything
     keys,   ///< few keys, long work, consumers out of reach for seconds, restarts of the producer
+    policies,  ///< the swarm with purges, at most once, small quotas with drop_oldest, one producer
 };
+inline constexpr std::size_t kProfiles = 3;
 [[nodiscard]] std::string_view to_string(Profile profile) noexcept;
 
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed, Profile profile = Profile::swarm);

@@ -86,5 +86,18 @@ INSTANTIATE_TEST_SUITE_P(Keys, SeedTest,
                                                Profile::keys}),
                          [](const auto& each) { return "N" + std::to_string(each.param.seed); });
 
+INSTANTIATE_TEST_SUITE_P(
+    Policies, SeedTest,
+    testing::Values(
+        Found{166, "at most once was sent before the disk knew of it, and came again after a crash",
+              Profile::policies},
+        Found{327, "what a refused second producer had handed out was never settled with anybody",
+              Profile::policies},
+        Found{2109, "GRANTED overtook a batch that waited for the disk: slots lost for ever",
+              Profile::policies},
+        Found{1167, "a drop that was not stored came back after a restart, behind later ones",
+              Profile::policies}),
+    [](const auto& each) { return "N" + std::to_string(each.param.seed); });
+
 }  // namespace
 }  // namespace peermq::sim

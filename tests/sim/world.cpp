@@ -290,6 +290,11 @@ void World::strike(std::uint32_t index) {
         place.close_until = now_ + draw(kCloseMax);
         place.wake = now_;
     }
+    if (faults.purge != 0 && produces && random_.chance(faults.purge)) {
+        recorder_.count(FaultKind::purge);
+        place.process->purge();
+        place.wake = now_;
+    }
     if (faults.pull_closed != 0 && !node.plan.pulls.empty() && random_.chance(faults.pull_closed)) {
         recorder_.count(FaultKind::pull_closed);
         place.process->replace_pull();

@@ -306,5 +306,27 @@ TEST_F(InboxSource, KeepsABoundedNumberOfSourcesThatAreGone) {
     EXPECT_EQ(inbox.outcome(1000, 1), Outcome::accepted) << "remembered";
 }
 
+TEST_F(InboxSource, SettlementsOfARefusedStreamHaveAnUnknownOutcome) {
+    up(1);
+    ASSERT_TRUE(arrive(1, arrival(1, 3)));
+    EXPECT_EQ(take(2), (Seqs{1, 2}));
+    ASSERT_TRUE(ack(1, 1));
+    inbox.source_down(1, true, now);
+    EXPECT_EQ(inbox.outcome(1, 1), Outcome::pending);
+    inbox.stream_refused(stream_id(1));
+    step();
+    EXPECT_EQ(inbox.outcome(1, 1), Outcome::unknown);
+    EXPECT_EQ(inbox.stats().ready, 0U);
+    ASSERT_TRUE(ack(1, 2));
+    EXPECT_EQ(inbox.outcome(1, 2), Outcome::unknown);
+    EXPECT_TRUE(inbox.drained());
+    // Taken again, it is told as ever.
+    up(2, true, 1);
+    ASSERT_TRUE(arrive(2, arrival(3, 3, 2)));
+    EXPECT_EQ(take(), Seqs{3});
+    ASSERT_TRUE(ack(2, 3));
+    EXPECT_EQ(inbox.outcome(2, 3), Outcome::pending);
+}
+
 }  // namespace
 }  // namespace peermq::delivery

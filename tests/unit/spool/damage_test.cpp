@@ -1,86 +1,10 @@
-#include "spool_fixture.hpp"
+#include "unit/spool/damage_sample.hpp"
 
 /// Damage to the files of a closed or crashed spool: nothing is invented, nothing but the records
 /// touched is lost, and what was durable and is gone is reported.
 
 namespace peermq::spool::test {
 namespace {
-
-using peermq::test::CrashPolicy;
-using peermq::test::FakeFileSystem;
-
-struct Sample {
-    FakeFileSystem files;
-    Seq end = 0;
-    base::RunSet settled;
-};
-
-/// Three small segments: sealed, sealed, and one with or without a footer.
-Sample make_sample(bool closed, Seq end = 90) {
-    Bench bench;
-    bench.open();
-    for (Seq seq = 1; seq <= end; seq += 10) {
-        bench.commit({seq, std::min(seq + 9, end)}, 300);
-        if (seq == 31) {
-            EXPECT_EQ(bench.settle_durably({12, 14}), CommitResult::ok);
-            EXPECT_EQ(bench.change({StateChange::Kind::mark, bench.queue, 0, {}, 20, {}}),
-                      CommitResult::ok);
-        }
-    }
-    EXPECT_EQ(bench.spool->sync(), CommitResult::ok);
-    if (closed) {
-        bench.close();
-    } else {
-        // After a quiet while the log itself says how far it was durable.
-        bench.clock.advance(std::chrono::seconds(1));
-        bench.maintain();
-        bench.crash(CrashPolicy::keep_all());
-    }
-    return {bench.files, end, base::RunSet(base::Run{12, 14})};
-}
-
-struct Outcome {
-    std::size_t lost = 0;
-    bool reported = false;
-    bool state_lost = false;
-    Seq end = 0;
-};
-
-/// Opens a damaged copy twice and reads everything.
-Outcome examine(const Sample& sample, const std::string& where) {
-    Bench bench;
-    bench.files = sample.files;
-    Outcome outcome;
-    std::vector<Seq> first;
-    for (int round = 0; round < 2; ++round) {
-        bench.reports.clear();
-        try {
-            bench.open();
-        } catch (const Error& error) {
-            ADD_FAILURE() << where << ": " << error.what();
-            return outcome;
-        }
-        const base::RunSet settled = bench.settled_of("orders");
-        settled.for_each([&](base::Run run) {
-            if (sample.settled.count_in(run) != run.count()) outcome.state_lost = true;
-        });
-        const Bench::Contents got = bench.read_all(bench.queue, 1, bench.end_of(), settled);
-        EXPECT_FALSE(got.altered) << where;
-        EXPECT_LE(bench.end_of(), sample.end) << where;
-        if (round == 0) {
-            first = got.seqs;
-            base::RunSet there = sample.settled;
-            for (const Seq seq : got.seqs) there.add(seq);
-            outcome.lost = sample.end - there.size();
-            outcome.reported = !bench.reports.empty();
-            outcome.end = bench.end_of();
-        } else {
-            EXPECT_EQ(got.seqs, first) << where << ": another result at the second opening";
-        }
-        bench.kill();
-    }
-    return outcome;
-}
 
 /// Flips a bit in the body of record `seq`; returns the path of its segment.
 std::string damage_record(FakeFileSystem& files, Seq seq) {
@@ -95,14 +19,6 @@ std::string damage_record(FakeFileSystem& files, Seq seq) {
     bytes[offset] ^= std::byte{1};
     files.set_contents(path, bytes);
     return path;
-}
-
-std::vector<std::string> all_files(const FakeFileSystem& files) {
-    std::vector<std::string> names;
-    for (const std::string& name : files.files(kPath)) {
-        if (name != "LOCK" && name != "quarantine") names.push_back(name);
-    }
-    return names;
 }
 
 void damage_each_byte(bool closed, std::size_t step, std::byte (*change)(std::byte)) {
