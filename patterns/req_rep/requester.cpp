@@ -25,11 +25,17 @@ std::chrono::nanoseconds timeout_of(const RequesterOptions& defaults,
     return timeout;
 }
 
+/// Makes the PendingReply of a request that has ended; holds its table, which may be all that is
+/// left of the peer.
+using Wrap = std::function<PendingReply(std::shared_ptr<detail::Calls>,
+                                        std::shared_ptr<detail::Call>)>;
+
 /// Appends the request; `done`, if any, is passed to the client's thread at its end.
-std::shared_ptr<detail::Call> post(
-    detail::Calls& calls, const RequesterOptions& defaults, const Message& message,
-    const RequestOptions& options, bool caller_waits, std::function<void(PendingReply&)> done,
-    const std::function<PendingReply(std::shared_ptr<detail::Call>)>& wrap) {
+std::shared_ptr<detail::Call> post(detail::Calls& calls, const RequesterOptions& defaults,
+                                   const Message& message, const RequestOptions& options,
+                                   bool caller_waits,
+                                   std::function<void(PendingReply&)> done = nullptr,
+                                   const Wrap& wrap = nullptr) {
     const std::chrono::nanoseconds timeout = timeout_of(defaults, options);
     if (message.key.size() > base::limits::kKeyBytesMax) {
         throw Error(ErrorCode::too_large, "key of " + std::to_string(message.key.size()) +
@@ -51,12 +57,12 @@ std::shared_ptr<detail::Call> post(
     call.caller_drives = caller_waits;
     detail::Client& client = client_of(calls);
     const detail::Client::Admission admission = client.admit(calls.stream()->config().name);
-    call.on_done = [&client, admission, done = std::move(done),
+    call.on_done = [&client, &calls, admission, done = std::move(done),
                     wrap](const std::shared_ptr<detail::Call>& ended) {
         client.ended(admission, ended.get());
         if (!done) return;
-        client.callbacks.post([done, wrap, ended] {
-            PendingReply reply = wrap(ended);
+        client.callbacks.post([done, wrap, table = calls.shared_from_this(), ended] {
+            PendingReply reply = wrap(table, ended);
             done(reply);
         });
     };
@@ -89,8 +95,7 @@ Requester& Requester::operator=(Requester&&) noexcept = default;
 Requester::~Requester() = default;
 
 Reply Requester::call(const Message& request, RequestOptions options) {
-    PendingReply pending(impl_->calls, post(*impl_->calls, impl_->options, request, options, true,
-                                            nullptr, nullptr));
+    PendingReply pending(impl_->calls, post(*impl_->calls, impl_->options, request, options, true));
     return pending.get();
 }
 
@@ -99,19 +104,17 @@ Reply Requester::call(const Message& request, std::chrono::nanoseconds timeout) 
 }
 
 PendingReply Requester::request(const Message& request, RequestOptions options) {
-    return {impl_->calls,
-            post(*impl_->calls, impl_->options, request, options, false, nullptr, nullptr)};
+    return {impl_->calls, post(*impl_->calls, impl_->options, request, options, false)};
 }
 
 void Requester::request(const Message& request, RequestOptions options,
                         std::function<void(PendingReply&)> done) {
     if (!done) throw Error(ErrorCode::invalid_argument, "Requester::request: an empty callback");
     client_of(*impl_->calls).callbacks.start();
-    const std::weak_ptr<detail::Calls> calls = impl_->calls;
-    (void)post(*impl_->calls, impl_->options, request, options, false, std::move(done),
-               [calls](std::shared_ptr<detail::Call> call) {
-                   return PendingReply(calls.lock(), std::move(call));
-               });
+    const auto wrap = [](std::shared_ptr<detail::Calls> calls, std::shared_ptr<detail::Call> call) {
+        return PendingReply(std::move(calls), std::move(call));
+    };
+    (void)post(*impl_->calls, impl_->options, request, options, false, std::move(done), wrap);
 }
 
 Gathered Requester::scatter(const Message& request, RequestOptions options) {
@@ -130,7 +133,7 @@ Gathered Requester::scatter(const Message& request, RequestOptions options) {
     std::vector<PendingReply> pending;
     pending.reserve(asked.size());
     for (const auto& calls : asked)
-        pending.push_back({calls, post(*calls, plain, request, options, false, nullptr, nullptr)});
+        pending.push_back({calls, post(*calls, plain, request, options, false)});
     Gathered gathered;
     gathered.asked = pending.size();
     for (PendingReply& one : pending) {

@@ -206,6 +206,30 @@ TEST_F(RequestEnd, ClosingThePeerEndsWhatWaits) {
     text_of_error(ErrorCode::closed, [&] { (void)prices.request({.body = "apple"}); });
 }
 
+TEST_F(RequestEnd, CallbackIsCalledAlsoWhenNothingIsLeftOfThePeer) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::string end;
+    {
+        Peer peer;
+        Requester asking = peer.requester("price");
+        asking.request({.body = "apple"}, {}, [&](PendingReply& reply) {
+            std::string code;
+            try {
+                (void)reply.get();
+            } catch (const Error& error) {
+                code = to_string(error.code());
+            }
+            const std::lock_guard lock(mutex);
+            end = code;
+            changed.notify_all();
+        });
+    }
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(changed.wait_for(lock, kLong, [&] { return !end.empty(); }));
+    EXPECT_EQ("closed", end);
+}
+
 // --- repliers that are lost
 
 TEST_F(RequestEnd, IdempotentRequestGoesToAnotherReplierWhenItsOwnIsLost) {
