@@ -155,6 +155,11 @@ struct PublisherOptions {
     /// Most bytes of messages that some subscription has not had yet, and of retained ones, in
     /// memory (Durability::memory). At least 1,024 bytes, default 256 MiB.
     std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
+    /// For durable subscriptions, as in PushOptions. What fails too often goes to "<name>.dead".
+    std::uint32_t max_attempts = 10;
+    std::chrono::nanoseconds retry_wait_min = std::chrono::seconds(1);
+    std::chrono::nanoseconds retry_wait_max = std::chrono::minutes(5);
+    std::chrono::nanoseconds lease = std::chrono::seconds(30);
 };
 
 struct SubscriberOptions {
@@ -177,6 +182,12 @@ struct SubscriberOptions {
     /// Most messages held here, over all publishers: received but not settled of a durable
     /// subscription, not yet received of a live one. 1 to 1,000,000, default 1,024.
     std::uint32_t prefetch = 1024;
+    /// Durable only: most messages that a publisher keeps unsettled for it, members together;
+    /// beyond it the oldest that nobody holds are missed. Any, default 0: no limit.
+    std::uint64_t max_lag = 0;
+    /// Durable only: without a member for so long it keeps nothing any more: all that it has not
+    /// had is missed, and so is what follows until a member comes back. 0: never. Default 7 days.
+    std::chrono::nanoseconds expires_after = std::chrono::hours(168);
     /// Most bytes held likewise; one message is always allowed. At least 1, default 64 MiB.
     std::uint64_t prefetch_bytes = std::uint64_t{64} << 20;
     /// As in PullOptions.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "peermq/export.hpp"
 #include "peermq/message.hpp"
@@ -52,6 +53,20 @@ public:
     /// Waits until at least `count` subscriptions are in place with a subscriber connected: what is
     /// published from then on goes to them. False when `timeout` passes first.
     [[nodiscard]] bool wait_for_subscribers(std::size_t count, std::chrono::nanoseconds timeout);
+
+    /// All subscriptions, live ones included.
+    [[nodiscard]] std::vector<SubscriptionStats> subscriptions() const;
+    /// Stops and goes on handing out to a durable subscription; kept over restarts. Durable on
+    /// return, as the following are. Throws Error not_found.
+    void pause(std::string_view subscription);
+    void resume(std::string_view subscription);
+    /// Lets a durable subscription go on from elsewhere, within what is retained or not yet settled
+    /// by all. What its members hold is taken from them: their settlements are refused.
+    /// Throws Error: not_found, invalid_argument (a sequence number out of range).
+    void seek(std::string_view subscription, From from);
+    /// Ends a durable subscription: its members get nothing more, and nothing is kept for it.
+    /// Throws Error not_found.
+    void erase(std::string_view subscription);
 
     [[nodiscard]] PublisherStats stats() const;
     [[nodiscard]] const std::string& name() const noexcept;

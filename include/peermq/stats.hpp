@@ -59,6 +59,25 @@ struct PullStats {
         producers_ready = 0;  ///< of those, that have messages to hand out, or had just now
 };
 
+/// One subscription as the publisher sees it.
+struct SubscriptionStats {
+    std::string name;  ///< empty: live
+    std::vector<std::string> patterns;
+    std::vector<std::string> members;  ///< ids of the peers that are connected
+    std::uint64_t lag = 0;             ///< messages that it takes and has not settled; at most so
+                                       ///< many while its filter has not looked at all of them
+    std::uint64_t in_flight = 0;       ///< of those, handed to members
+    std::uint64_t waiting = 0;         ///< of those, for a retry, a key, or members after a restart
+    std::uint64_t acked = 0;
+    std::uint64_t nacked = 0;
+    std::uint64_t rejected = 0;
+    std::uint64_t redelivered = 0;
+    std::uint64_t missed = 0;
+    std::uint64_t settled_up_to = 0;  ///< all up to this sequence number is done with
+    bool paused = false;
+    bool expired = false;  ///< had no member for so long that nothing is kept for it
+};
+
 /// One publisher as its own peer sees it.
 struct PublisherStats {
     std::string name;

@@ -183,6 +183,8 @@ inline constexpr auto kSyncRecordWait = 100ms;
 inline constexpr auto kSettlementDelayMax = 50ms;
 inline constexpr std::uint64_t kSpoolBytesDefault = 16 * kGiB;
 inline constexpr std::size_t kStreamsPerSpoolMax = 65536;
+/// What the owner of a group of a stream keeps of it: the filter of a subscription and more.
+inline constexpr std::size_t kGroupInfoBytesMax = kFilterBytesMax + 32 * kKiB;
 
 static_assert(kBatchBytesMax < kFrameBytesMax);
 static_assert(kChunkBytes <= kCommitBytesMax);

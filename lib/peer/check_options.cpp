@@ -67,6 +67,17 @@ void check_push_options(const PushOptions& options, bool has_spool) {
     }
 }
 
+delivery::GroupOptions group_options(const PushOptions& options) {
+    delivery::GroupOptions group;
+    group.lease_duration = options.lease;
+    group.max_attempts = options.max_attempts;
+    group.retry_wait_min = options.retry_wait_min;
+    group.retry_wait_max = options.retry_wait_max;
+    group.max_consumers = options.max_consumers;
+    group.ack_required = options.ack_required;
+    return group;
+}
+
 delivery::InboxOptions inbox_options(const PullOptions& options) {
     return checked_inbox(options, "PullOptions");
 }
@@ -84,6 +95,10 @@ PushOptions push_options(const PublisherOptions& options) {
     push.durability = options.durability;
     push.overflow = options.overflow;
     push.memory_bytes_max = options.memory_bytes_max;
+    push.max_attempts = options.max_attempts;
+    push.retry_wait_min = options.retry_wait_min;
+    push.retry_wait_max = options.retry_wait_max;
+    push.lease = options.lease;
     return push;
 }
 
@@ -119,6 +134,8 @@ wire::Subscribe subscription_of(std::string_view pattern, const SubscriberOption
     require(options.buffer >= 1 && options.buffer <= limits::kBufferMax,
             "SubscriberOptions::buffer of " + std::to_string(options.buffer) +
                 ": 1 to 16,777,216 messages are possible");
+    require(options.expires_after.count() >= 0,
+            "SubscriberOptions::expires_after: must not be negative");
     require(options.confirm_timeout.count() >= 0,
             "SubscriberOptions::confirm_timeout: must not be negative");
     wire::Subscribe wanted;
@@ -132,6 +149,8 @@ wire::Subscribe subscription_of(std::string_view pattern, const SubscriberOption
     wanted.from_value = options.from.value();
     wanted.any_header = options.match == Match::any;
     wanted.buffer = options.buffer;
+    wanted.max_lag = options.max_lag;
+    wanted.expires_after = options.expires_after.count();
     wanted.name = options.name;
     wanted.patterns.emplace_back(pattern);
     for (const auto& [name, value] : options.headers) wanted.headers.push_back({name, value});

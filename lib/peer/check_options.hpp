@@ -14,6 +14,8 @@ namespace peermq::detail {
 /// 1 to 255 printable ASCII characters without space. `what` begins the text of the error.
 void check_name(std::string_view what, std::string_view name);
 void check_push_options(const PushOptions& options, bool has_spool);
+/// As a Group has them.
+[[nodiscard]] delivery::GroupOptions group_options(const PushOptions& options);
 /// Checked, and as an Inbox has them.
 [[nodiscard]] delivery::InboxOptions inbox_options(const PullOptions& options);
 

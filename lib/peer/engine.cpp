@@ -169,7 +169,7 @@ bool Engine::took_all(Producer& producer) {
 }
 
 void Engine::wake(Producer& producer) {
-    if (producer.active) return;
+    if (producer.active || producer.ending) return;
     producer.active = true;
     active_.push_back(&producer);
 }

@@ -96,9 +96,11 @@ struct Consumer;
 struct Session;
 struct LinkState;
 struct Topic;
+struct TopicOptions;
 struct Subscription;
 struct Beginning;
 struct Outgoing;
+class TopicFilter;
 
 class Engine final : public net::TransportEvents {
 public:
@@ -125,8 +127,17 @@ public:
     void add_consumer(const std::shared_ptr<InStream>& stream);
 
     // --- topics
-    void add_topic(const std::shared_ptr<OutStream>& stream,
+    void add_topic(const std::shared_ptr<OutStream>& stream, TopicOptions options,
                    const std::shared_ptr<OutStream>& dead_letters);
+    /// As found in the spool, with its durable subscriptions.
+    void recover_topic(const OutStream& stream, const spool::RecoveredStream& recovered);
+    void configure_topic(const OutStream& stream, TopicOptions options);
+    [[nodiscard]] std::vector<SubscriptionStats> subscriptions(const OutStream& stream);
+    /// Of durable subscriptions. Throw Error: not_found, invalid_argument (seek out of range).
+    void pause_subscription(const OutStream& stream, std::string_view name, bool paused);
+    void seek_subscription(const OutStream& stream, std::string_view name, wire::From from,
+                           std::uint64_t value);
+    void erase_subscription(const OutStream& stream, std::string_view name);
     void add_subscriber(const std::shared_ptr<InStream>& stream, wire::Subscribe wanted);
     /// The subscription as it is now, and the same with another filter; its new version.
     [[nodiscard]] wire::Subscribe subscription(const InStream& stream) const;
@@ -272,8 +283,9 @@ private:
 
     // subscriptions, publishing side: engine_subscriptions.cpp
     void on_subscribe(LinkState& link, const wire::Subscribe& wanted);
-    void subscribe(LinkState& link, Topic& topic, const wire::Subscribe& wanted);
-    void confirm_subscription(LinkState& link, const wire::Subscribe& wanted);
+    std::uint64_t subscribe(LinkState& link, Topic& topic, const wire::Subscribe& wanted);
+    void confirm_subscription(LinkState& link, const wire::Subscribe& wanted, std::uint64_t ticket);
+    void change_filter(Producer& producer, const wire::Subscribe& wanted, TopicFilter&& filter);
     [[nodiscard]] Producer* known_subscription(const LinkState& link, Topic& topic,
                                                const wire::Subscribe& wanted) const;
     Producer& make_subscription(Topic& topic, const wire::Subscribe& wanted,
@@ -283,6 +295,29 @@ private:
     /// The consumer has gone for good: a live subscription ends with it.
     void member_left(Producer& producer);
     void end_subscriptions();
+    void end_subscription(Producer& producer);
+    void release_members(Producer& producer, const std::string& why);
+    void add_group(Topic& topic, std::unique_ptr<Producer> made);
+    [[nodiscard]] std::unique_ptr<Producer> new_group(Topic& topic, const wire::Subscribe& wanted,
+                                                      spool::GroupIndex index);
+
+    // durable subscriptions: engine_durable.cpp
+    void recover_subscription(Topic& topic, const spool::GroupState& group,
+                              const spool::RecoveredStream& recovered);
+    [[nodiscard]] Producer& durable_named(Topic& topic, std::string_view name) const;
+    [[nodiscard]] base::Seq seek_target(Topic& topic, const wire::Subscribe& wanted,
+                                        wire::From from, std::uint64_t value);
+    /// The first message published at or after so many ns since 1970 UTC; the next one if none was.
+    [[nodiscard]] base::Seq seq_at(Topic& topic, std::uint64_t time);
+    /// Where the last `count` messages begin that such a subscription takes.
+    [[nodiscard]] base::Seq seq_of_last(Topic& topic, const wire::Subscribe& wanted,
+                                        std::uint64_t count);
+    void limit_lag(Producer& producer);
+    void note_members(Producer& producer);
+    /// Adds to `changes` what the spool does not know yet of its place and its record.
+    void add_subscription_changes(Producer& producer, std::vector<spool::StateChange>& changes);
+    void store_subscription(Producer& producer);
+    void erase_group(Producer& producer, const std::string& why);
 
     // subscriptions, receiving side: engine_subscriber.cpp
     void send_subscribe(LinkState& link, const Consumer& consumer);

@@ -41,19 +41,18 @@ std::size_t Engine::HandOut::room(delivery::ConsumerId consumer) {
     return room - std::min(room, producer_.settling_bytes);
 }
 
-OutStream::Cached Engine::HandOut::find(base::Seq seq) {
-    if (OutStream::Cached cached = producer_.stream->chunk_of(seq); cached.chunk) return cached;
-    for (const auto& chunk : producer_.read_back) {
+OutStream::Cached StreamReader::find(base::Seq seq) {
+    if (OutStream::Cached cached = stream_.chunk_of(seq); cached.chunk) return cached;
+    for (const auto& chunk : read_back_) {
         if (chunk->run().contains(seq)) return {chunk, chunk->run()};
     }
-    if (engine_.spool_ == nullptr || !producer_.stream->stored()) return {};
-    spool::ReadResult read = engine_.spool_->read(producer_.stream->config().index, seq,
-                                                  kReadBackBytes);
+    if (spool_ == nullptr || !stream_.stored()) return {};
+    spool::ReadResult read = spool_->read(stream_.config().index, seq, kReadBackBytes);
     if (!read.lost.empty()) lost_.push_back(read.lost);
     if (read.run.empty() || read.run.first != seq) return {};
     auto chunk = std::make_shared<const Chunk>(std::move(read));
-    producer_.read_back.push_front(chunk);
-    if (producer_.read_back.size() > kReadBacksKept) producer_.read_back.pop_back();
+    read_back_.push_front(chunk);
+    if (read_back_.size() > kReadBacksKept) read_back_.pop_back();
     return {chunk, chunk->run()};
 }
 

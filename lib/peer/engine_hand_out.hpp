@@ -4,6 +4,7 @@
 /// how much each link takes. Lives for one hand-out or one look. Private to engine*.cpp.
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -13,22 +14,41 @@
 
 namespace peermq::detail {
 
-class Engine::HandOut final : public delivery::HandOutContext {
+/// Finds records of a stream: in memory, or read back from the spool.
+class StreamReader {
 public:
-    HandOut(Engine& engine, Producer& producer) : engine_(engine), producer_(producer) {}
+    using ReadBack = std::deque<std::shared_ptr<const Chunk>>;
 
-    delivery::Slice slice(base::Run wanted) override;
-    std::size_t room(delivery::ConsumerId consumer) override;
-    /// The chunk with `seq`, from memory or read back; nothing when it is damaged (then noted as
-    /// lost).
+    /// `read_back` keeps what was read lately, from one reader to the next.
+    StreamReader(OutStream& stream, spool::Spool* spool, ReadBack& read_back)
+        : stream_(stream), spool_(spool), read_back_(read_back) {}
+
+    /// The chunk with `seq`; nothing when it is damaged (then noted as lost), or not to be read
+    /// now.
     [[nodiscard]] OutStream::Cached find(base::Seq seq);
     [[nodiscard]] const std::vector<base::Run>& lost() const noexcept { return lost_; }
 
 private:
-    Engine& engine_;
-    Producer& producer_;
-    std::shared_ptr<const Chunk> held_;
+    OutStream& stream_;
+    spool::Spool* spool_;
+    ReadBack& read_back_;
     std::vector<base::Run> lost_;
+};
+
+class Engine::HandOut final : public delivery::HandOutContext {
+public:
+    HandOut(Engine& engine, Producer& producer)
+        : producer_(producer), reader_(*producer.stream, engine.spool_, producer.read_back) {}
+
+    delivery::Slice slice(base::Run wanted) override;
+    std::size_t room(delivery::ConsumerId consumer) override;
+    [[nodiscard]] OutStream::Cached find(base::Seq seq) { return reader_.find(seq); }
+    [[nodiscard]] const std::vector<base::Run>& lost() const noexcept { return reader_.lost(); }
+
+private:
+    Producer& producer_;
+    StreamReader reader_;
+    std::shared_ptr<const Chunk> held_;
 };
 
 }  // namespace peermq::detail

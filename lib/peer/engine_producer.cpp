@@ -124,7 +124,8 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     Session& session = *link.session;
     const std::uint32_t handle = link.next_handle++;
     auto [known, is_new] = session.consumes.try_emplace({&producer, want}, 0);
-    if (is_new || !producer.group.has_consumer(known->second)) {
+    const bool joins = is_new || !producer.group.has_consumer(known->second);
+    if (joins) {
         if (!is_new) producer.consumers.erase(known->second);
         known->second = next_id_++;
         producer.group.add_consumer(known->second, now_);
@@ -142,6 +143,10 @@ void Engine::offer(LinkState& link, std::uint32_t want, Producer& producer) {
     binding.handle = handle;
     binding.told_ready = ready;
     binding.missed_told = 0;
+    if (joins && producer.subscription) {
+        // What was missed while nobody was there is told to the first who comes.
+        binding.missed_base = producer.subscription->told;
+    }
     link.outgoing[handle] = Outgoing{&producer, known->second, want, 0, {}, {}};
     send(link, handle,
          wire::Offer{want, producer.stream->config().id,
@@ -194,6 +199,8 @@ void Engine::tick_producers() {
         announce_readiness(*producer);
         if (producer->subscription) {
             (void)take_in(*producer);
+            note_members(*producer);
+            store_subscription(*producer);
             tell_missed(*producer);
         }
         if (producer->group.ready()) wake(*producer);

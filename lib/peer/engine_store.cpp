@@ -36,15 +36,19 @@ void Engine::pump(Producer& producer) {
 
 void Engine::store_facts(Producer& producer) {
     delivery::Facts facts = producer.group.take_facts();
-    if (facts.empty()) return;
+    if (facts.empty() || producer.ending) return;
+    const base::Seq floor = producer.group.settled_floor();
     OutStream& stream = *producer.stream;
     const bool stored = commits_ != nullptr && producer.stored();
     std::vector<spool::StateChange> changes;
     for (const base::Run run : facts.settled) {
         // A topic's stream waits for all of its subscriptions.
         if (!producer.subscription) stream.settle(run);
-        if (stored) changes.push_back(settled_change(producer, run));
+        // Of a subscription the floor tells what lies below it, in one piece.
+        const bool told = producer.subscription && run.last <= floor;
+        if (stored && !told) changes.push_back(settled_change(producer, run));
     }
+    if (stored && producer.subscription) add_subscription_changes(producer, changes);
     if (producer.subscription) note_progress(*producer.subscription->topic);
     bool urgent = false;
     std::vector<base::Seq> retried;

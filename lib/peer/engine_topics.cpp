@@ -18,11 +18,12 @@ constexpr auto kSparseInterval = std::chrono::milliseconds(10);
 
 }  // namespace
 
-void Engine::add_topic(const std::shared_ptr<OutStream>& stream,
+void Engine::add_topic(const std::shared_ptr<OutStream>& stream, TopicOptions options,
                        const std::shared_ptr<OutStream>& dead_letters) {
     PEERMQ_ASSERT(find_topic(*stream) == nullptr);
     auto added = std::make_unique<Topic>();
     added->stream = stream;
+    added->options = options;
     added->dead_letters = dead_letters;
     Topic& topic = *added;
     topics_.emplace(stream->config().name, std::move(added));
@@ -30,8 +31,8 @@ void Engine::add_topic(const std::shared_ptr<OutStream>& stream,
     for (const auto& [channel, link] : links_) {
         if (!link->up()) continue;
         for (const auto& [handle, wanted] : link->subscribes) {
-            subscribe(*link, topic, wanted);
-            confirm_subscription(*link, wanted);
+            const std::uint64_t ticket = subscribe(*link, topic, wanted);
+            confirm_subscription(*link, wanted, ticket);
         }
     }
 }
@@ -61,7 +62,11 @@ bool Engine::take_in(Producer& producer) {
     Subscription& subscription = *producer.subscription;
     const base::Seq before = subscription.scanned;
     if (before < end) look_through(producer, end);
-    if (subscription.live()) limit_backlog(producer);
+    if (subscription.live()) {
+        limit_backlog(producer);
+    } else {
+        limit_lag(producer);
+    }
     return subscription.scanned > before && subscription.scanned < end;
 }
 
@@ -73,7 +78,9 @@ void Engine::look_through(Producer& producer, base::Seq end) {
     const bool bounded = subscription.live() && subscription.wanted.slow == wire::Slow::drop_newest;
     const std::uint64_t buffer = subscription.wanted.buffer;
     const std::uint64_t fresh = producer.group.fresh();
-    if (!subscription.live() && fresh >= base::limits::kFilterAheadMax) return;
+    const std::uint64_t ahead = std::max(base::limits::kFilterAheadMax,
+                                         subscription.wanted.max_lag);
+    if (!subscription.live() && !subscription.filter.takes_all() && fresh > ahead) return;
     std::uint64_t room = bounded ? buffer - std::min(buffer, fresh) : UINT64_MAX;
     std::uint64_t looks = kLookMax;
     std::uint64_t dropped = 0;
@@ -185,17 +192,22 @@ void Engine::count_missed(Producer& producer, std::uint64_t messages, wire::GapR
     subscription.missed += messages;
     subscription.missed_before = before;
     subscription.missed_reason = reason;
+    subscription.record_due = !subscription.live();
 }
 
 /// Tells all members what the subscription has missed since they came and were not told yet.
 void Engine::tell_missed(Producer& producer) {
-    const Subscription& subscription = *producer.subscription;
+    Subscription& subscription = *producer.subscription;
     for (auto& [consumer, binding] : producer.consumers) {
         const std::uint64_t missed = subscription.missed - binding.missed_base;
         if (missed == binding.missed_told || binding.handle == 0) continue;
         LinkState* link = binding.session->link;
         if (link == nullptr || link->closed) continue;
         binding.missed_told = missed;
+        if (subscription.told != subscription.missed) {
+            subscription.told = subscription.missed;
+            subscription.record_due = !subscription.live();
+        }
         send(*link, binding.handle,
              wire::Gap{consumer, missed, subscription.missed_before, subscription.missed_reason});
     }

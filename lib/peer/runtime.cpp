@@ -12,17 +12,6 @@
 namespace peermq::detail {
 namespace {
 
-delivery::GroupOptions group_options(const PushOptions& options) {
-    delivery::GroupOptions group;
-    group.lease_duration = options.lease;
-    group.max_attempts = options.max_attempts;
-    group.retry_wait_min = options.retry_wait_min;
-    group.retry_wait_max = options.retry_wait_max;
-    group.max_consumers = options.max_consumers;
-    group.ack_required = options.ack_required;
-    return group;
-}
-
 bool same_options(const PushOptions& a, const PushOptions& b) {
     return a.durability == b.durability && a.overflow == b.overflow &&
            a.memory_bytes_max == b.memory_bytes_max && a.max_attempts == b.max_attempts &&
@@ -146,6 +135,10 @@ void Runtime::recover_streams() {
     const std::vector<spool::RecoveredStream> all = spool_->take_recovered();
     recover_services(all);
     for (const spool::RecoveredStream& recovered : all) {
+        if (recovered.info.kind == spool::StreamKind::topic) {
+            recover_publisher(recovered);
+            continue;
+        }
         const bool dead = recovered.info.kind == spool::StreamKind::dead;
         if (!dead && recovered.info.kind != spool::StreamKind::queue) continue;
         std::shared_ptr<OutStream> stream;

@@ -78,6 +78,9 @@ public:
     std::uint32_t change_subscription(
         InStream& stream, const std::function<void(std::vector<std::string>& patterns)>& change);
     [[nodiscard]] std::vector<std::string> patterns(const InStream& stream);
+    [[nodiscard]] std::vector<SubscriptionStats> subscriptions(OutStream& stream);
+    /// Changes what `stream` keeps of its subscriptions; durable on return.
+    void manage(OutStream& stream, const std::function<void(Engine&)>& change);
     void close_pull(const std::shared_ptr<InStream>& stream);
     /// `make_client` makes what the pattern keeps with the table.
     [[nodiscard]] std::shared_ptr<Calls> open_requester(
@@ -150,6 +153,7 @@ private:
                                                  const std::shared_ptr<const void>& pin)>& use);
     [[nodiscard]] std::shared_ptr<Calls> make_calls(std::string_view service,
                                                     const RequesterOptions& options);
+    void recover_publisher(const spool::RecoveredStream& recovered);
     void report_damage(const spool::Damage& damage);
     void start_threads();
     /// The work of close(), which may wait for the disk for ever.

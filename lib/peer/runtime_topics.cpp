@@ -4,13 +4,22 @@
 
 #include "peer/check_options.hpp"
 #include "peer/runtime.hpp"
+#include "peer/topic.hpp"
 
 namespace peermq::detail {
 namespace {
 
 bool same_options(const PublisherOptions& a, const PublisherOptions& b) {
     return a.durability == b.durability && a.overflow == b.overflow &&
-           a.memory_bytes_max == b.memory_bytes_max;
+           a.memory_bytes_max == b.memory_bytes_max && a.max_attempts == b.max_attempts &&
+           a.retry_wait_min == b.retry_wait_min && a.retry_wait_max == b.retry_wait_max &&
+           a.lease == b.lease;
+}
+
+TopicOptions topic_options(const PublisherOptions& options) {
+    TopicOptions topic;
+    topic.durable = group_options(push_options(options));
+    return topic;
 }
 
 }  // namespace
@@ -31,15 +40,54 @@ std::shared_ptr<OutStream> Runtime::open_publisher(std::string_view name,
     }
     const Durability durability = options.durability.value_or(spool_ ? Durability::disk
                                                                      : Durability::memory);
+    if (const auto found = publishers_.find(name); found != publishers_.end()) {
+        if (durability == Durability::memory) {
+            throw Error(ErrorCode::invalid_state,
+                        "publisher \"" + std::string(name) +
+                            "\" is kept in the spool: durability memory is not possible for it");
+        }
+        with_engine([&](Engine& engine) {
+            found->second->configure(durability, options.overflow);
+            engine.configure_topic(*found->second, topic_options(options));
+        });
+        publisher_options_.emplace(name, options);
+        nudge();
+        return found->second;
+    }
     auto stream = with_engine([&](Engine& engine) {
         const auto dead = dead_letters_of(name, durability);
         auto made = make_stream(name, spool::StreamKind::topic, durability, push);
-        engine.add_topic(made, dead);
+        engine.add_topic(made, topic_options(options), dead);
         return made;
     });
     publisher_options_.emplace(name, options);
     nudge();
     return stream;
+}
+
+void Runtime::recover_publisher(const spool::RecoveredStream& recovered) {
+    const auto dead = dead_letters_of(recovered.info.name, Durability::disk);
+    auto stream = make_stream(recovered.info.name, spool::StreamKind::topic, Durability::disk, {});
+    base::RunSet finished;
+    for (const spool::GroupState& group : recovered.groups) {
+        if (group.group == 0) finished = group.settled;
+    }
+    stream->recover(recovered.end, finished);
+    engine_->add_topic(stream, topic_options({}), dead);
+    engine_->recover_topic(*stream, recovered);
+}
+
+void Runtime::manage(OutStream& stream, const std::function<void(Engine&)>& change) {
+    require_open();
+    with_engine(change);
+    if (stream.stored()) commits_->commit();
+    kick();
+    stream.throw_if_failed();
+}
+
+std::vector<SubscriptionStats> Runtime::subscriptions(OutStream& stream) {
+    check_process();
+    return with_engine([&](Engine& engine) { return engine.subscriptions(stream); });
 }
 
 std::shared_ptr<InStream> Runtime::open_subscriber(std::string_view pattern,

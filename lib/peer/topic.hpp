@@ -8,12 +8,14 @@
 /// come and has the group skip what is not wanted, so that a group's fresh messages are exactly
 /// those that wait for its subscribers.
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/run_set.hpp"
+#include "delivery/group.hpp"
 #include "peer/engine.hpp"
 #include "peer/topic_filter.hpp"
 #include "wire/frames.hpp"
@@ -23,7 +25,12 @@ namespace peermq::detail {
 /// Groups from here on belong to live subscriptions, and are never stored.
 inline constexpr spool::GroupIndex kLiveGroups = 0x8000'0000;
 
+struct TopicOptions {
+    delivery::GroupOptions durable;  ///< how durable subscriptions hand out
+};
+
 struct Topic {
+    TopicOptions options;
     std::shared_ptr<OutStream> stream;
     std::shared_ptr<OutStream> dead_letters;
     std::vector<Producer*> groups;  ///< in order of appearance
@@ -33,6 +40,8 @@ struct Topic {
     base::Time sparse_after{};  ///< settled holes are looked for again
     spool::GroupIndex next_durable = 1;
     spool::GroupIndex next_live = kLiveGroups;
+    std::deque<std::shared_ptr<const Chunk>>
+        read_back{};          ///< when looked at without a subscription
     std::size_t holding = 0;  ///< subscriptions that hold the publisher
     bool dirty = false;       ///< something may be finished
 };
@@ -54,6 +63,15 @@ struct Subscription {
     std::uint64_t missed = 0;
     base::Seq missed_before = 0;  ///< the latest of them came before this seq
     wire::GapReason missed_reason = wire::GapReason::slow;
+
+    // Of durable ones.
+    bool paused = false;
+    bool expired = false;             ///< keeps nothing until a member comes back
+    base::WallTime seen{};            ///< when a member was there
+    std::uint64_t told = 0;           ///< of missed: what some member was told
+    base::Seq stored_floor = 0;       ///< settled up to here, as the spool knows
+    bool record_due = false;          ///< what the spool keeps of it has changed
+    std::uint64_t record_ticket = 0;  ///< of its latest change
 
     [[nodiscard]] bool live() const noexcept { return wanted.name.empty(); }
 };

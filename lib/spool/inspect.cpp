@@ -37,6 +37,7 @@ std::string describe(const StateEntry& entry) {
                    std::to_string(entry.retry.nacks) + " crashes " +
                    std::to_string(entry.retry.crashes) +
                    (entry.retry.last_error.empty() ? "" : ": " + entry.retry.last_error);
+        case StateKind::group: return (entry.group_info.empty() ? "erased" : "described") + group;
         case StateKind::chain:
             return "segment " + std::to_string(entry.chain.number) + " ends at " +
                    std::to_string(entry.chain.valid_end);

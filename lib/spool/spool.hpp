@@ -80,6 +80,7 @@ struct GroupState {
     base::RunSet settled;  ///< of [1, end]
     Seq mark = 0;          ///< up to here messages may have been handed out
     std::vector<RetryRecord> retries;
+    std::string info{};  ///< what its owner keeps of it; empty for group 0
 };
 
 struct RecoveredStream {
@@ -118,13 +119,14 @@ struct RecoveryReport {
 
 /// A change of delivery state, stored in the order given, after the records of the same batch.
 struct StateChange {
-    enum class Kind : std::uint8_t { settled = 1, mark = 2, retry = 3 };
+    enum class Kind : std::uint8_t { settled = 1, mark = 2, retry = 3, group = 7 };
     Kind kind{};
     StreamIndex stream = 0;
     GroupIndex group = 0;
-    Run run;            ///< settled
-    Seq mark = 0;       ///< mark
-    RetryRecord retry;  ///< retry
+    Run run;             ///< settled
+    Seq mark = 0;        ///< mark
+    RetryRecord retry;   ///< retry
+    std::string info{};  ///< group: at most group_info_bytes_max; empty: the group is erased
 };
 
 /// Consecutive records of one stream, encoded (record/record.hpp) with this spool's epoch.

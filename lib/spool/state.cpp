@@ -103,6 +103,24 @@ bool decode_retry(ByteReader& in, StateEntry& entry) {
     return true;
 }
 
+void append_group(std::vector<std::byte>& out, StreamIndex stream, GroupIndex group,
+                  std::string_view info) {
+    EntryScope scope(out, StateKind::group, stream, group);
+    PEERMQ_ASSERT(info.size() <= limits::kGroupInfoBytesMax);
+    ByteWriter writer(out);
+    writer.number(static_cast<std::uint32_t>(info.size()));
+    writer.number(std::uint32_t{0});
+    writer.bytes(base::as_bytes(info));
+}
+
+bool decode_group(ByteReader& in, StateEntry& entry) {
+    const auto length = in.number<std::uint32_t>();
+    (void)in.number<std::uint32_t>();
+    if (length > limits::kGroupInfoBytesMax || entry.group == 0) return false;
+    entry.group_info = base::as_text(in.bytes(length));
+    return true;
+}
+
 bool decode_chain(ByteReader& in, StateEntry& entry) {
     entry.chain.sealed = entry.group == 1;
     entry.chain.number = in.number<std::uint64_t>();
@@ -137,6 +155,8 @@ void append_change(std::vector<std::byte>& out, const StateChange& change) {
             return append_mark(out, change.stream, change.group, change.mark);
         case StateChange::Kind::retry:
             return append_retry(out, change.stream, change.group, change.retry);
+        case StateChange::Kind::group:
+            return append_group(out, change.stream, change.group, change.info);
     }
 }
 
@@ -177,6 +197,7 @@ std::optional<StateEntry> next_state_entry(base::ByteSpan& bytes) {
         case StateKind::retry: good = decode_retry(in, entry); break;
         case StateKind::runs: good = decode_runs(in, in.left() / 16, entry.runs); break;
         case StateKind::chain: good = decode_chain(in, entry); break;
+        case StateKind::group: good = decode_group(in, entry); break;
         default: good = (kind & kSkippableKind) != 0; break;
     }
     if (!good || in.failed()) return std::nullopt;
@@ -235,6 +256,10 @@ bool DeliveryState::apply(const StateEntry& entry) {
     }
     StreamData* stream = find(entry.stream);
     if (stream == nullptr) return false;
+    if (entry.kind == StateKind::group && entry.group_info.empty()) {
+        stream->groups.erase(entry.group);
+        return true;
+    }
     GroupData& group = stream->groups[entry.group];
     switch (entry.kind) {
         case StateKind::settled:
@@ -252,6 +277,7 @@ bool DeliveryState::apply(const StateEntry& entry) {
                 group.retries[entry.retry.seq] = entry.retry;
             }
             break;
+        case StateKind::group: group.info = entry.group_info; break;
         case StateKind::stream:
         case StateKind::chain: break;
     }
@@ -261,6 +287,10 @@ bool DeliveryState::apply(const StateEntry& entry) {
 void DeliveryState::apply(const StateChange& change) {
     StreamData* stream = find(change.stream);
     PEERMQ_ASSERT(stream != nullptr);
+    if (change.kind == StateChange::Kind::group && change.info.empty()) {
+        stream->groups.erase(change.group);
+        return;
+    }
     GroupData& group = stream->groups[change.group];
     switch (change.kind) {
         case StateChange::Kind::settled: group.settle(change.run); break;
@@ -270,6 +300,7 @@ void DeliveryState::apply(const StateChange& change) {
                 group.retries[change.retry.seq] = change.retry;
             }
             break;
+        case StateChange::Kind::group: group.info = change.info; break;
     }
 }
 
@@ -298,6 +329,7 @@ std::vector<std::vector<std::byte>> DeliveryState::checkpoint(
         if (!stream) continue;
         append_stream(block(), stream->info, stream->end);
         for (const auto& [index, group] : stream->groups) {
+            if (!group.info.empty()) append_group(block(), stream->info.index, index, group.info);
             if (group.mark > 0 || index > 0) {
                 append_mark(block(), stream->info.index, index, group.mark);
             }
@@ -325,7 +357,7 @@ std::vector<RecoveredStream> DeliveryState::recovered() const {
         if (!stream) continue;
         RecoveredStream out{stream->info, stream->end, {}};
         for (const auto& [index, group] : stream->groups) {
-            GroupState state{index, group.settled, group.mark, {}};
+            GroupState state{index, group.settled, group.mark, {}, group.info};
             for (const auto& [seq, retry] : group.retries) state.retries.push_back(retry);
             out.groups.push_back(std::move(state));
         }

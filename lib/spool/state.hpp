@@ -4,7 +4,8 @@
 /// and retried, kept in memory as it stands in the log, and its bytes in state blocks.
 ///
 /// Applying an entry twice, or an older one again, changes nothing: settled only grows, marks and
-/// ends only rise. So replay may start at any complete checkpoint. Not thread-safe: the spool's
+/// ends only rise; an erased group's index is not used again. So replay may start at any complete
+/// checkpoint. Not thread-safe: the spool's
 /// mutex.
 
 #include <map>
@@ -36,6 +37,7 @@ enum class StateKind : std::uint8_t {
     retry = 4,
     runs = 5,  ///< many settled runs, in checkpoints
     chain = 6,
+    group = 7,  ///< what the owner of a group keeps of it
 };
 /// Set in the kind of an entry that a reader which does not know it may pass over.
 inline constexpr unsigned kSkippableKind = 0x80;
@@ -44,12 +46,13 @@ struct StateEntry {
     StateKind kind{};
     StreamIndex stream = 0;
     GroupIndex group = 0;
-    StreamInfo info;        ///< stream
-    Seq end = 0;            ///< stream
-    Seq mark = 0;           ///< mark
-    std::vector<Run> runs;  ///< settled, runs
-    RetryRecord retry;      ///< retry
-    ChainEntry chain;       ///< chain
+    StreamInfo info;         ///< stream
+    Seq end = 0;             ///< stream
+    Seq mark = 0;            ///< mark
+    std::vector<Run> runs;   ///< settled, runs
+    RetryRecord retry;       ///< retry
+    ChainEntry chain;        ///< chain
+    std::string group_info;  ///< group
 };
 
 void append_stream(std::vector<std::byte>& out, const StreamInfo& info, Seq end);
@@ -76,6 +79,7 @@ struct GroupData {
     base::RunSet settled;
     Seq mark = 0;
     std::map<Seq, RetryRecord> retries;  ///< of unsettled messages
+    std::string info;
 
     void settle(Run run);
 };

@@ -59,6 +59,35 @@ bool Publisher::wait_for_subscribers(std::size_t count, std::chrono::nanoseconds
                                            base::after(impl_->runtime->clock().now(), timeout));
 }
 
+std::vector<SubscriptionStats> Publisher::subscriptions() const {
+    return impl_->runtime->subscriptions(*impl_->stream);
+}
+
+void Publisher::pause(std::string_view subscription) {
+    impl_->runtime->manage(*impl_->stream, [&](detail::Engine& engine) {
+        engine.pause_subscription(*impl_->stream, subscription, true);
+    });
+}
+
+void Publisher::resume(std::string_view subscription) {
+    impl_->runtime->manage(*impl_->stream, [&](detail::Engine& engine) {
+        engine.pause_subscription(*impl_->stream, subscription, false);
+    });
+}
+
+void Publisher::seek(std::string_view subscription, From from) {
+    impl_->runtime->manage(*impl_->stream, [&](detail::Engine& engine) {
+        engine.seek_subscription(*impl_->stream, subscription, static_cast<wire::From>(from.kind()),
+                                 from.value());
+    });
+}
+
+void Publisher::erase(std::string_view subscription) {
+    impl_->runtime->manage(*impl_->stream, [&](detail::Engine& engine) {
+        engine.erase_subscription(*impl_->stream, subscription);
+    });
+}
+
 void Publisher::notify(const Notifier& notifier) {
     impl_->runtime->check_process();
     impl_->stream->set_notifier(notifier.state_);

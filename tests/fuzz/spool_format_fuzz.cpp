@@ -83,6 +83,11 @@ Bytes encoded(const StateEntry& entry) {
             append_change(
                 out, {StateChange::Kind::retry, entry.stream, entry.group, {}, 0, entry.retry});
             break;
+        case StateKind::group:
+            append_change(
+                out,
+                {StateChange::Kind::group, entry.stream, entry.group, {}, 0, {}, entry.group_info});
+            break;
         case StateKind::chain: append_chain(out, entry.chain); break;
         case StateKind::runs: break;
     }

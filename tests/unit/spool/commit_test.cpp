@@ -186,6 +186,33 @@ TEST(SpoolCommit, SettlesEachGroupForItself) {
     EXPECT_EQ(stream->groups[1].settled.size(), 10u);
 }
 
+TEST(SpoolCommit, KeepsWhatItIsToldOfAGroupUntilThatIsErased) {
+    Bench bench;
+    bench.open();
+    bench.commit({1, 10});
+    const std::string info(1000, 'i');
+    ASSERT_EQ(bench.change({StateChange::Kind::group, bench.queue, 2, {}, 0, {}, "old"}),
+              CommitResult::ok);
+    ASSERT_EQ(bench.change({StateChange::Kind::group, bench.queue, 2, {}, 0, {}, info}),
+              CommitResult::ok);
+    ASSERT_EQ(bench.settle({1, 5}, 2), CommitResult::ok);
+    for (int round = 0; round < 2; ++round) {  // from the log, then from a checkpoint
+        bench.close();
+        bench.open();
+        const RecoveredStream* stream = bench.recovered_stream("orders");
+        ASSERT_EQ(stream->groups.size(), 2u);
+        EXPECT_EQ(stream->groups[1].info, info);
+        EXPECT_EQ(stream->groups[1].settled.size(), 5u);
+    }
+    ASSERT_EQ(bench.change({StateChange::Kind::group, bench.queue, 2, {}, 0, {}, ""}),
+              CommitResult::ok);
+    for (int round = 0; round < 2; ++round) {
+        bench.close();
+        bench.open();
+        EXPECT_EQ(bench.recovered_stream("orders")->groups.size(), 1u);
+    }
+}
+
 TEST(SpoolCommit, ForgetsARetryOnceItsMessageIsSettled) {
     Bench bench;
     bench.open();
