@@ -10,6 +10,7 @@
 namespace peermq::bench {
 
 void bench_push_pull(const Settings& settings, const Report& report);
+void bench_pub_sub(const Settings& settings, const Report& report);
 void bench_workers(const Settings& settings, const Report& report);
 void bench_queues(const Settings& settings, const Report& report);
 void bench_fairness(const Settings& settings, const Report& report);

@@ -29,6 +29,8 @@ struct Bench {
 
 constexpr std::array kBenches{
     Bench{"push_pull", "throughput by message size and durability", bench_push_pull},
+    Bench{"pub_sub", "deliveries to 1, 8 and 64 subscribers, with and without filter",
+          bench_pub_sub},
     Bench{"workers", "throughput with 1 to 4 workers, disk", bench_workers},
     Bench{"queues", "throughput over 64 queues of one peer, disk", bench_queues},
     Bench{"fairness", "idle slots of 8 workers at prefetch 1 with 10 producers", bench_fairness},

@@ -147,6 +147,27 @@ private:
     std::uint64_t value_;
 };
 
+/// What a publisher keeps although every subscription has had it, so that later ones can begin with
+/// it (From). Each limit that is set lets the oldest messages go; without any, nothing is kept.
+struct Retention {
+    /// Keep what none of the limits below excludes, also when none is set. Default false.
+    bool everything = false;
+    /// Messages younger than this. 0, the default: no such limit.
+    std::chrono::nanoseconds age{};
+    /// So many bytes as stored, about. Default 0: no such limit.
+    std::uint64_t bytes = 0;
+    /// So many of the latest sequence numbers. Default 0: no such limit.
+    std::uint64_t count = 0;
+};
+
+/// What supersedes a retained message. One that is superseded is kept no longer than subscriptions
+/// that exist need it, so that later ones get the last values only.
+enum class LastValue {
+    none,   ///< nothing
+    topic,  ///< a later message of the same topic
+    key,    ///< a later message with the same key; those without key stay
+};
+
 struct PublisherOptions {
     /// Default: disk with a spool, else memory. os and disk need a spool.
     std::optional<Durability> durability{};
@@ -155,6 +176,11 @@ struct PublisherOptions {
     /// Most bytes of messages that some subscription has not had yet, and of retained ones, in
     /// memory (Durability::memory). At least 1,024 bytes, default 256 MiB.
     std::uint64_t memory_bytes_max = std::uint64_t{256} << 20;
+    /// What is kept for later subscriptions. Default: nothing. With a quota reached, what is kept
+    /// only for them goes first.
+    Retention retain{};
+    /// Default none. Else, without limits in `retain`, the last values are kept for good.
+    LastValue last_value = LastValue::none;
     /// For durable subscriptions, as in PushOptions. What fails too often goes to "<name>.dead".
     std::uint32_t max_attempts = 10;
     std::chrono::nanoseconds retry_wait_min = std::chrono::seconds(1);

@@ -81,7 +81,9 @@ struct SubscriptionStats {
 /// One publisher as its own peer sees it.
 struct PublisherStats {
     std::string name;
-    std::string durability;         ///< "memory", "os" or "disk"
+    std::uint64_t first = 0;  ///< lowest sequence number that a subscription can begin with
+    std::uint64_t last = 0;   ///< of the latest message; `first` is above it when nothing is kept
+    std::string durability;   ///< "memory", "os" or "disk"
     std::uint64_t published = 0;    ///< since the peer was opened
     std::uint64_t bytes = 0;        ///< of messages that are kept, as stored
     std::uint64_t subscribers = 0;  ///< subscriptions with somebody connected

@@ -61,6 +61,8 @@ inline constexpr std::uint32_t kBufferMax = 16'777'216;
 inline constexpr std::uint64_t kFilterAheadMax = 65536;
 /// Subscriptions of one publisher, live ones included.
 inline constexpr std::size_t kSubscriptionsPerTopicMax = 16384;
+/// Topics or keys of one publisher of which the last value is known; further ones supersede nothing.
+inline constexpr std::size_t kLastValuesMax = 1'000'000;
 /// A durable subscription without members is kept so long.
 inline constexpr auto kExpiresAfterDefault = 168h;
 

@@ -88,6 +88,7 @@ void check_publisher(std::string_view name, const PublisherOptions& options) {
         refuse("publisher name \"" + std::string(name) + "\": " + *problem);
     require(options.memory_bytes_max >= 1024,
             "PublisherOptions::memory_bytes_max: at least 1,024 bytes");
+    require(options.retain.age.count() >= 0, "Retention::age: must not be negative");
 }
 
 PushOptions push_options(const PublisherOptions& options) {

@@ -142,9 +142,12 @@ public:
     /// The subscription as it is now, and the same with another filter; its new version.
     [[nodiscard]] wire::Subscribe subscription(const InStream& stream) const;
     std::uint32_t change_subscription(const InStream& stream, wire::Subscribe wanted);
-    /// The publisher has no room: drops what waits for the slowest live subscription that does not
-    /// block. True when that has made room.
-    bool relieve(const OutStream& stream);
+    /// The publisher has no room: lets retained messages go, and drops what waits for the slowest
+    /// live subscription that does not block, or with `drop_oldest` of any that does not. True when
+    /// that has made room.
+    bool relieve(const OutStream& stream, bool drop_oldest);
+    /// The sequence numbers that a subscription can begin with.
+    [[nodiscard]] base::Run kept(const OutStream& stream) const;
     /// True when no connected subscriber waits for anything that was published.
     [[nodiscard]] bool published(const OutStream& stream);
     [[nodiscard]] std::vector<std::shared_ptr<InStream>> pulls() const;
@@ -281,6 +284,19 @@ private:
     void forget(Topic& topic, const std::vector<base::Run>& runs);
     void count_subscribers(Topic& topic);
 
+    // retention: engine_retention.cpp
+    [[nodiscard]] bool note_values(Topic& topic);
+    void retain(Topic& topic);
+    void let_go(Topic& topic);
+    void forget_superseded(Topic& topic);
+    void wake_topic(Topic& topic);
+    [[nodiscard]] std::uint64_t kept_bytes(const Topic& topic) const;
+    /// The first message published at or after so many ns since 1970 UTC; the next one if none was.
+    [[nodiscard]] base::Seq seq_at(Topic& topic, std::uint64_t time);
+    /// Where the last `count` messages begin that such a subscription takes.
+    [[nodiscard]] base::Seq seq_of_last(Topic& topic, const wire::Subscribe& wanted,
+                                        std::uint64_t count);
+
     // subscriptions, publishing side: engine_subscriptions.cpp
     void on_subscribe(LinkState& link, const wire::Subscribe& wanted);
     std::uint64_t subscribe(LinkState& link, Topic& topic, const wire::Subscribe& wanted);
@@ -307,11 +323,6 @@ private:
     [[nodiscard]] Producer& durable_named(Topic& topic, std::string_view name) const;
     [[nodiscard]] base::Seq seek_target(Topic& topic, const wire::Subscribe& wanted,
                                         wire::From from, std::uint64_t value);
-    /// The first message published at or after so many ns since 1970 UTC; the next one if none was.
-    [[nodiscard]] base::Seq seq_at(Topic& topic, std::uint64_t time);
-    /// Where the last `count` messages begin that such a subscription takes.
-    [[nodiscard]] base::Seq seq_of_last(Topic& topic, const wire::Subscribe& wanted,
-                                        std::uint64_t count);
     void limit_lag(Producer& producer);
     void note_members(Producer& producer);
     /// Adds to `changes` what the spool does not know yet of its place and its record.

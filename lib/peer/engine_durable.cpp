@@ -13,8 +13,6 @@ namespace {
 
 /// While members are there, the spool is told so no more often than this.
 constexpr auto kSeenInterval = std::chrono::hours(1);
-/// Records that are looked at in one piece, backwards.
-constexpr base::Seq kLookBack = 1024;
 
 }  // namespace
 
@@ -76,6 +74,7 @@ void Engine::recover_subscription(Topic& topic, const spool::GroupState& group,
 void Engine::configure_topic(const OutStream& stream, TopicOptions options) {
     Topic& topic = *find_topic(stream);
     topic.options = options;
+    topic.retain_after = {};
     options.durable.durable = stream.stored();
     for (const auto& [name, producer] : topic.durable) producer->group.configure(options.durable);
     note_progress(topic);
@@ -205,66 +204,10 @@ void Engine::pause_subscription(const OutStream& stream, std::string_view name, 
     wake(producer);
 }
 
-base::Seq Engine::seq_at(Topic& topic, std::uint64_t time) {
-    const base::WallTime wanted{base::Duration(static_cast<base::Duration::rep>(time))};
-    StreamReader reader(*topic.stream, spool_, topic.read_back);
-    base::Seq low = 1;
-    base::Seq high = topic.stream->handable_end() + 1;  // the answer is within low and high
-    while (low < high) {
-        base::Seq middle = low + (high - low) / 2;
-        if (const auto gone = topic.finished.run_at(middle)) middle = gone->last + 1;
-        if (middle >= high) {
-            // All from the middle on is forgotten: the answer is before that, or right behind.
-            high = low + (high - low) / 2;
-            continue;
-        }
-        const OutStream::Cached found = reader.find(middle);
-        const bool later = found.chunk &&
-                           record::parts(found.chunk->bytes({middle, middle})).enqueued >= wanted;
-        if (later) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    if (const auto gone = topic.finished.run_at(low)) low = gone->last + 1;
-    return low;
-}
-
-base::Seq Engine::seq_of_last(Topic& topic, const wire::Subscribe& wanted, std::uint64_t count) {
-    TopicFilter filter(wanted, topic.stream->config().name);
-    StreamReader reader(*topic.stream, spool_, topic.read_back);
-    const base::Seq end = topic.stream->handable_end();
-    base::Seq begin = end + 1;
-    for (base::Seq after = end + 1; after > 1 && count > 0;) {
-        const base::Seq first = after > kLookBack ? after - kLookBack : 1;
-        std::vector<base::Seq> taken;
-        for (const base::Run run : topic.finished.gaps({first, after - 1})) {
-            for (base::Seq at = run.first; at <= run.last; ++at) {
-                const OutStream::Cached found = reader.find(at);
-                if (!found.chunk) continue;
-                const record::Record record = record::parts(found.chunk->bytes({at, at}));
-                if (filter.takes(record.topic, record.headers)) taken.push_back(at);
-            }
-        }
-        const std::uint64_t of_these = std::min<std::uint64_t>(count, taken.size());
-        if (of_these > 0) begin = taken[taken.size() - of_these];
-        count -= of_these;
-        after = first;
-        // Nothing older is left.
-        if (!topic.finished.empty() && topic.finished.front().first == 1 &&
-            topic.finished.front().last + 1 >= after) {
-            break;
-        }
-    }
-    return begin;
-}
-
 base::Seq Engine::seek_target(Topic& topic, const wire::Subscribe& wanted, wire::From from,
                               std::uint64_t value) {
-    const base::Seq next = topic.stream->accepted_end() + 1;
-    const bool from_one = !topic.finished.empty() && topic.finished.front().first == 1;
-    const base::Seq first = from_one ? topic.finished.front().last + 1 : 1;
+    const auto [first, last] = kept(*topic.stream);
+    const base::Seq next = last + 1;
     switch (from) {
         case wire::From::now: return next;
         case wire::From::start: return first;

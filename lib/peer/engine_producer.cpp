@@ -205,6 +205,9 @@ void Engine::tick_producers() {
         }
         if (producer->group.ready()) wake(*producer);
     }
+    for (const auto& [name, topic] : topics_) {
+        if (topic->options.retain) note_progress(*topic);
+    }
 }
 
 base::WallTime Engine::enqueued_at(Producer& producer, base::Seq seq) {

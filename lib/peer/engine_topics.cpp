@@ -235,8 +235,15 @@ void Engine::finish(Topic& topic) {
         stream.settled_by_all({topic.settled + 1, settled});
         topic.settled = settled;
         if (stream.stored()) stream.set_cursor(settled);
-        forget(topic, topic.finished.gaps({1, settled}));
     }
+    if (topic.options.retain) {
+        const bool more = note_values(topic);
+        retain(topic);
+        if (more) wake_topic(topic);
+    }
+    const base::Seq kept_from = topic.options.retain ? topic.kept_from : base::kSeqMax;
+    forget(topic, topic.finished.gaps({1, std::min(topic.settled, kept_from - 1)}));
+    forget_superseded(topic);
     // Somebody holds an old message: what all have settled behind it need not stay with it.
     if (now_ < topic.sparse_after) return;
     const bool many = stream.handable_end() - topic.settled >= kSparseMin;
@@ -249,8 +256,9 @@ void Engine::finish(Topic& topic) {
 
 /// What every group has settled above the floor of the slowest.
 void Engine::forget_sparse(Topic& topic) {
-    std::vector<base::Run> common = topic.finished.gaps(
-        {topic.settled + 1, topic.stream->handable_end()});
+    base::Seq last = topic.stream->handable_end();
+    if (topic.options.retain) last = std::min(last, topic.kept_from - 1);
+    std::vector<base::Run> common = topic.finished.gaps({topic.settled + 1, last});
     for (const Producer* producer : topic.groups) {
         const base::Seq floor = producer->group.settled_floor();
         std::vector<base::Run> kept;
@@ -280,17 +288,22 @@ void Engine::forget(Topic& topic, const std::vector<base::Run>& runs) {
         change.run = run;
         changes.push_back(std::move(change));
     }
-    if (!changes.empty()) (void)commits_->add_changes(std::move(changes), {}, false);
+    if (changes.empty()) return;
+    const std::uint64_t ticket = commits_->add_changes(std::move(changes), {}, false);
+    if (std::exchange(topic.retain_storing, true)) return;
+    when_stored(ticket, [&topic] { topic.retain_storing = false; });
 }
 
-bool Engine::relieve(const OutStream& stream) {
+bool Engine::relieve(const OutStream& stream, bool drop_oldest) {
     Topic& topic = *find_topic(stream);
-    const base::Seq before = topic.finished.size();
+    const std::uint64_t before = topic.finished.size();
     advance(topic);
+    let_go(topic);
     Producer* last = nullptr;
     for (Producer* producer : topic.groups) {
         const Subscription& subscription = *producer->subscription;
-        if (!subscription.live() || subscription.wanted.slow == wire::Slow::block) continue;
+        const bool blocks = subscription.wanted.slow == wire::Slow::block;
+        if (subscription.live() ? blocks : !drop_oldest) continue;
         if (producer->group.fresh() == 0) continue;
         if (last == nullptr || producer->group.settled_floor() < last->group.settled_floor())
             last = producer;
@@ -299,6 +312,7 @@ bool Engine::relieve(const OutStream& stream) {
         // Half of what waits, so that this is not needed for every message.
         const std::uint64_t dropped = last->group.drop_oldest(last->group.fresh() / 2 + 1);
         count_missed(*last, dropped, wire::GapReason::slow, last->subscription->scanned + 1);
+        store_facts(*last);
     }
     finish(topic);
     forget_sparse(topic);

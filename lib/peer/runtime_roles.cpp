@@ -270,9 +270,14 @@ void Runtime::unreserve(const OutStream& stream, std::uint64_t bytes) {
 }
 
 bool Runtime::make_room(OutStream& stream, std::uint64_t bytes) {
-    if (stream.config().kind == spool::StreamKind::topic && !stream.stored())
-        return with_engine([&](Engine& engine) { return engine.relieve(stream); });
-    if (stream.overflow() != Overflow::drop_oldest) return false;
+    const bool drop_oldest = stream.overflow() == Overflow::drop_oldest;
+    if (stream.config().kind == spool::StreamKind::topic) {
+        const bool relieved = with_engine(
+            [&](Engine& engine) { return engine.relieve(stream, drop_oldest); });
+        // The spool counts what is forgotten once that is stored.
+        return relieved && (!stream.stored() || commits_->try_commit());
+    }
+    if (!drop_oldest) return false;
     const std::uint64_t dropped = with_engine(
         [&](Engine& engine) { return engine.drop_oldest(stream, bytes); });
     if (dropped == 0) return false;  // all that is left is in consumers' hands

@@ -13,12 +13,25 @@ bool same_options(const PublisherOptions& a, const PublisherOptions& b) {
     return a.durability == b.durability && a.overflow == b.overflow &&
            a.memory_bytes_max == b.memory_bytes_max && a.max_attempts == b.max_attempts &&
            a.retry_wait_min == b.retry_wait_min && a.retry_wait_max == b.retry_wait_max &&
-           a.lease == b.lease;
+           a.lease == b.lease && a.retain.everything == b.retain.everything &&
+           a.retain.age == b.retain.age && a.retain.bytes == b.retain.bytes &&
+           a.retain.count == b.retain.count && a.last_value == b.last_value;
 }
 
 TopicOptions topic_options(const PublisherOptions& options) {
     TopicOptions topic;
     topic.durable = group_options(push_options(options));
+    const Retention& retain = options.retain;
+    topic.age = retain.age;
+    topic.bytes = retain.bytes;
+    topic.count = retain.count;
+    topic.retain = retain.everything || retain.age.count() > 0 || retain.bytes > 0 ||
+                   retain.count > 0 || options.last_value != LastValue::none;
+    switch (options.last_value) {
+        case LastValue::none: break;
+        case LastValue::topic: topic.supersede = Supersede::same_topic; break;
+        case LastValue::key: topic.supersede = Supersede::same_key; break;
+    }
     return topic;
 }
 
@@ -73,7 +86,8 @@ void Runtime::recover_publisher(const spool::RecoveredStream& recovered) {
         if (group.group == 0) finished = group.settled;
     }
     stream->recover(recovered.end, finished);
-    engine_->add_topic(stream, topic_options({}), dead);
+    // Until its publisher says what it retains, all of it stays.
+    engine_->add_topic(stream, topic_options({.retain = {.everything = true}}), dead);
     engine_->recover_topic(*stream, recovered);
 }
 
@@ -136,6 +150,9 @@ PublisherStats Runtime::publisher_stats(OutStream& stream) {
                       ? spool_->stream_bytes(stream.config().index) + stream.unwritten_bytes()
                       : stream.memory_bytes();
     stats.subscribers = stream.subscribers();
+    const base::Run kept = with_engine([&](Engine& engine) { return engine.kept(stream); });
+    stats.first = kept.first;
+    stats.last = kept.last;
     return stats;
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/run_set.hpp"
@@ -25,8 +26,16 @@ namespace peermq::detail {
 /// Groups from here on belong to live subscriptions, and are never stored.
 inline constexpr spool::GroupIndex kLiveGroups = 0x8000'0000;
 
+/// What supersedes a retained record.
+enum class Supersede : std::uint8_t { nothing, same_topic, same_key };
+
 struct TopicOptions {
     delivery::GroupOptions durable;  ///< how durable subscriptions hand out
+    bool retain = false;             ///< keep what all have settled, within the limits that are set
+    base::Duration age{};
+    std::uint64_t bytes = 0;
+    std::uint64_t count = 0;
+    Supersede supersede = Supersede::nothing;
 };
 
 struct Topic {
@@ -35,7 +44,13 @@ struct Topic {
     std::shared_ptr<OutStream> dead_letters;
     std::vector<Producer*> groups;  ///< in order of appearance
     std::map<std::string, Producer*, std::less<>> durable;
-    base::RunSet finished;      ///< forgotten: no new subscription can have them
+    base::RunSet finished;        ///< forgotten: no new subscription can have them
+    base::Seq kept_from = 1;      ///< with retention: what is below may be forgotten
+    base::Time retain_after{};    ///< the limits of retention are looked at again
+    bool retain_storing = false;  ///< what was let go is not stored yet, so bytes do not tell
+    base::Seq valued = 0;         ///< up to here it is known what supersedes what
+    base::RunSet superseded;      ///< not forgotten yet
+    std::unordered_map<std::string, base::Seq> latest;  ///< by topic or key
     base::Seq settled = 0;      ///< all up to here is settled by every subscription
     base::Time sparse_after{};  ///< settled holes are looked for again
     spool::GroupIndex next_durable = 1;
