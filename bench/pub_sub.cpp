@@ -62,7 +62,13 @@ public:
 
 class RawSource final : public Source {
 public:
-    RawSource() : socket_(ZMQ_XPUB), endpoint_(socket_.bind()) {}
+    RawSource() : socket_(ZMQ_XPUB) {
+        // Else it tells of the first subscriber to a topic only.
+        const int verbose = 1;
+        check(zmq_setsockopt(socket_.get(), ZMQ_XPUB_VERBOSE, &verbose, sizeof verbose),
+              "zmq_setsockopt");
+        endpoint_ = socket_.bind();
+    }
 
     [[nodiscard]] std::string endpoint() const override { return endpoint_; }
     void wait_for(int subscribers) override {

@@ -26,6 +26,7 @@ struct Plan {
     bool ipc;
     std::size_t workers;
     bool large;
+    bool topic = false;  ///< a durable subscription instead of a queue
 };
 
 std::ostream& operator<<(std::ostream& out, const Plan& plan) { return out << plan.name; }
@@ -40,6 +41,10 @@ protected:
                             plan.large ? "large_per_mille=20" : "large_per_mille=0",
                             plan.large ? "segment_bytes=2097152" : "segment_bytes=65536"};
         options.worker = {"prefetch=" + std::to_string(1u << (seed % 9))};
+        if (plan.topic) {
+            options.producer.emplace_back("topic=1");
+            options.worker.emplace_back("topic=1");
+        }
         return options;
     }
 
@@ -107,7 +112,10 @@ INSTANTIATE_TEST_SUITE_P(
         Plan{"both_disk_tcp_2_workers", Victim::both, "disk", false, 2, false},
         Plan{"both_os_ipc_3_workers_large", Victim::both, "os", true, 3, true},
         Plan{"recovery_disk_tcp_1_worker", Victim::recovery, "disk", false, 1, false},
-        Plan{"recovery_os_tcp_3_workers_large", Victim::recovery, "os", false, 3, true}),
+        Plan{"recovery_os_tcp_3_workers_large", Victim::recovery, "os", false, 3, true},
+        Plan{"topic_producer_disk_tcp_2_members", Victim::producer, "disk", false, 2, false, true},
+        Plan{"topic_both_disk_tcp_2_members", Victim::both, "disk", false, 2, false, true},
+        Plan{"topic_recovery_os_ipc_3_members_large", Victim::recovery, "os", true, 3, true, true}),
     [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace

@@ -1,4 +1,6 @@
-/// A producer to be killed: posts messages to "orders" and tells the parent what becomes of them.
+/// A producer to be killed: posts messages to the queue "orders", or with topic=1 publishes them
+/// for the durable subscription "work" once that is there, and tells the parent what becomes of
+/// them.
 ///
 ///     process_producer process=N spool=DIR bind=ENDPOINT [name=value ...]
 ///
@@ -12,6 +14,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "peermq/peermq.hpp"
@@ -58,12 +61,58 @@ peermq::PushOptions push_options(const Arguments& arguments) {
     return options;
 }
 
+peermq::PublisherOptions publisher_options(const Arguments& arguments) {
+    const peermq::PushOptions queue = push_options(arguments);
+    peermq::PublisherOptions options;
+    options.durability = queue.durability;
+    options.overflow = queue.overflow;
+    options.retry_wait_min = queue.retry_wait_min;
+    options.retry_wait_max = queue.retry_wait_max;
+    options.lease = queue.lease;
+    return options;
+}
+
+/// Where the messages go.
+class Outlet {
+public:
+    Outlet(peermq::Peer& peer, const Arguments& arguments) {
+        if (arguments.number("topic", 0) == 0) {
+            push_.emplace(peer.push("orders", push_options(arguments)));
+        } else {
+            publisher_.emplace(peer.publisher("orders", publisher_options(arguments)));
+        }
+    }
+
+    [[nodiscard]] peermq::Receipt post(const peermq::Message& message) {
+        if (push_) return push_->post(message);
+        const std::string topic = message.key.empty() ? "orders"
+                                                      : "orders." + std::string(message.key);
+        return publisher_->post(topic, message);
+    }
+    /// Messages that nobody has settled; a topic without its subscription has no place for any.
+    [[nodiscard]] std::uint64_t depth() const {
+        if (push_) return push_->stats().depth;
+        const auto all = publisher_->subscriptions();
+        return all.empty() ? UINT64_MAX : all.front().lag;
+    }
+    /// The same of a topic for the statistics, in which queues stand by themselves.
+    [[nodiscard]] std::uint64_t lag() const {
+        const auto all = publisher_ ? publisher_->subscriptions()
+                                    : std::vector<peermq::SubscriptionStats>();
+        return all.empty() ? 0 : all.front().lag;
+    }
+
+private:
+    std::optional<peermq::Push> push_;
+    std::optional<peermq::Publisher> publisher_;
+};
+
 class Producer {
 public:
     explicit Producer(const Arguments& arguments)
         : arguments_(arguments),
           peer_(peer_options(arguments)),
-          push_(peer_.push("orders", push_options(arguments))),
+          outlet_(peer_, arguments),
           random_(arguments.number("seed", 1)) {}
 
     void bind() {
@@ -106,7 +155,7 @@ private:
         const std::uint64_t depth_max = arguments_.number("depth_max", 2000);
         const std::uint64_t count_max = arguments_.number("count", UINT64_MAX);
         while (!stop.stop_requested() && number_ < count_max) {
-            if (push_.stats().depth > depth_max) {
+            if (outlet_.depth() > depth_max) {
                 std::this_thread::sleep_for(2ms);
                 continue;
             }
@@ -132,7 +181,7 @@ private:
         report("intent", id + " " + peermq::test::hexadecimal(peermq::test::hash_of(key, body)) +
                              " " + (key.empty() ? "-" : key));
         try {
-            keep(id, push_.post({.body = body, .key = key, .id = id}));
+            keep(id, outlet_.post({.body = body, .key = key, .id = id}));
             return true;
         } catch (const peermq::Error& error) {
             report("fail", id + " " + std::string(to_string(error.code())) + " " + error.what());
@@ -174,7 +223,7 @@ private:
 
     void report_stats() const {
         const peermq::PeerStats stats = peer_.stats();
-        std::uint64_t depth = 0;
+        std::uint64_t depth = outlet_.lag();
         std::string queues;
         for (const peermq::PushStats& each : stats.pushes) {
             depth += each.depth;
@@ -197,7 +246,7 @@ private:
 
     const Arguments& arguments_;
     peermq::Peer peer_;
-    peermq::Push push_;
+    Outlet outlet_;
     peermq::test::SeededRandom random_;
     std::uint64_t number_ = 0;
     std::atomic<bool> posted_all_ = false;

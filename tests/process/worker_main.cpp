@@ -1,5 +1,6 @@
-/// A worker to be killed: takes messages of "orders" and of its dead letters, settles them, and
-/// tells the parent what it saw.
+/// A worker to be killed: takes messages of "orders", a queue or with topic=1 the durable
+/// subscription "work" of that publisher, and of its dead letters, settles them, and tells the
+/// parent what it saw.
 ///
 ///     process_worker process=N connect=ENDPOINT [name=value ...]
 ///
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <thread>
 
 #include "peermq/peermq.hpp"
@@ -37,13 +39,18 @@ std::string_view name_of(SettlementState state) {
     return "?";
 }
 
-/// One queue, one thread.
+std::uint32_t prefetch_of(const Arguments& arguments) {
+    return static_cast<std::uint32_t>(arguments.number("prefetch", 64));
+}
+
+/// One queue or subscription, one thread.
+template <typename Source>
 class Consumer {
 public:
-    Consumer(peermq::Peer& peer, const std::string& queue, const Arguments& arguments)
+    Consumer(Source source, std::string queue, const Arguments& arguments)
         : arguments_(arguments),
-          pull_(peer.pull(
-              queue, {.prefetch = static_cast<std::uint32_t>(arguments.number("prefetch", 64))})),
+          pull_(std::move(source)),
+          queue_(std::move(queue)),
           random_(arguments.number("seed", 1)) {
         pull_.on_refused([](const std::string& id) { report("reported", id); });
     }
@@ -58,7 +65,7 @@ public:
             }
             tell_outcomes();
             if (!delivery && asked_.empty() && !idle_told_) {
-                report("idle", pull_.queue());
+                report("idle", queue_);
                 idle_told_ = true;
             }
         }
@@ -80,7 +87,7 @@ private:
         const std::string id = delivery.id();
         peermq::test::report_line(
             "deliver " + std::to_string(before) + " " + std::to_string(peermq::test::now_ns()) +
-            " " + id + " " + pull_.queue() + " " +
+            " " + id + " " + queue_ + " " +
             peermq::test::hexadecimal(
                 peermq::test::hash_of(delivery.key(), delivery.body().text())) +
             " " + (delivery.key().empty() ? "-" : std::string(delivery.key())) + " " +
@@ -92,10 +99,10 @@ private:
     }
 
     void settle(peermq::Delivery& delivery, const std::string& id) {
-        const bool dead = pull_.queue().ends_with(".dead");
+        const bool dead = queue_.ends_with(".dead");
         const std::uint64_t lot = dead ? 1000 : random_.below(1000);
         const std::uint64_t odd = arguments_.number("odd_per_mille", 20);
-        const std::string text = id + " " + pull_.queue() + " ";
+        const std::string text = id + " " + queue_ + " ";
         if (lot * 3 < odd) {
             ask(text + "nack", [&] { return delivery.nack(milliseconds(random_.below(20))); });
         } else if (lot * 3 < odd * 2) {
@@ -125,7 +132,8 @@ private:
     }
 
     const Arguments& arguments_;
-    peermq::Pull pull_;
+    Source pull_;
+    const std::string queue_;
     peermq::test::SeededRandom random_;
     std::deque<Asked> asked_;
     bool idle_told_ = false;
@@ -145,14 +153,22 @@ int main(int argc, char** argv) {
     return peermq::test::run_program(argc, argv, [](const Arguments& arguments) {
         peermq::Peer peer(peer_options());
         peer.connect(arguments.text("connect"));
-        Consumer orders(peer, "orders", arguments);
-        Consumer dead(peer, "orders.dead", arguments);
-        report("ready");
-        {
-            std::jthread first([&](std::stop_token stop) { orders.run(stop); });
+        const std::uint32_t prefetch = prefetch_of(arguments);
+        Consumer dead(peer.pull("orders.dead", {.prefetch = prefetch}), "orders.dead", arguments);
+        const auto run_beside_dead = [&](auto orders) {
+            report("ready");
+            std::jthread first([&](std::stop_token stop) { orders->run(stop); });
             std::jthread second([&](std::stop_token stop) { dead.run(stop); });
             while (!peermq::test::terminated() && peermq::test::read_command(50) != "quit") {
             }
+        };
+        if (arguments.number("topic", 0) == 0) {
+            run_beside_dead(std::make_unique<Consumer<peermq::Pull>>(
+                peer.pull("orders", {.prefetch = prefetch}), "orders", arguments));
+        } else {
+            run_beside_dead(std::make_unique<Consumer<peermq::Subscriber>>(
+                peer.subscriber("orders.#", {.name = "work", .prefetch = prefetch}), "orders",
+                arguments));
         }
         return peer.close(milliseconds(arguments.number("close_ms", 25'000)));
     });
