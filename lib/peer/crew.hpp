@@ -1,54 +1,21 @@
 #pragma once
 
-/// The further threads of run(): all of them, or none.
+/// The threads of run(): all of them, or none. Any thread; callers: Pull and Replier.
 
 #include <cstdint>
 #include <functional>
-#include <future>
-#include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
-
-#include "peermq/error.hpp"
 
 namespace peermq::detail {
 
-/// Threads that wait for the word to begin: should one of them not come to life, none has begun.
-/// Destroying it waits for them; without the word they end without having worked.
-class Crew {
-public:
-    Crew(std::string_view who, std::uint32_t size, const std::function<void()>& work) {
-        const std::shared_future<bool> begun = begin_.get_future().share();
-        try {
-            while (threads_.size() < size) {
-                threads_.emplace_back([begun, &work] {
-                    if (begun.get()) work();
-                });
-            }
-        } catch (const std::exception& error) {
-            tell(false);
-            throw Error(ErrorCode::io_error,
-                        std::string(who) + ": cannot start thread " +
-                            std::to_string(threads_.size() + 1) + " of " + std::to_string(size) +
-                            " for handlers: " + error.what() +
-                            "; lower RunOptions::concurrency or raise the system's limits");
-        }
-    }
-    ~Crew() {
-        if (!told_) tell(false);
-    }
-    void begin() { tell(true); }
+/// Throws Error invalid_argument unless it is 1 to 1,024.
+void check_concurrency(std::uint32_t concurrency);
 
-private:
-    void tell(bool begin) {
-        told_ = true;
-        begin_.set_value(begin);
-    }
-
-    std::promise<bool> begin_;
-    bool told_ = false;
-    std::vector<std::jthread> threads_;
-};
+/// Does `work` in the calling thread and in `concurrency` - 1 further ones, once `on_begin` has
+/// returned; returns when all have. Throws Error io_error when one of them cannot be started: then
+/// none has begun. Else throws the first exception out of them, but for Error closed, by which a
+/// peer that ends meets those at work.
+void work_together(std::string_view who, std::uint32_t concurrency,
+                   const std::function<void()>& on_begin, const std::function<void()>& work);
 
 }  // namespace peermq::detail

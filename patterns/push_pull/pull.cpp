@@ -2,9 +2,7 @@
 
 #include <exception>
 #include <functional>
-#include <mutex>
 
-#include "base/limits.hpp"
 #include "peer/crew.hpp"
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
@@ -12,16 +10,6 @@
 #include "record/record.hpp"
 
 namespace peermq {
-namespace {
-
-void check_concurrency(std::uint32_t concurrency) {
-    if (concurrency == 0 || concurrency > base::limits::kConcurrencyMax) {
-        throw Error(ErrorCode::invalid_argument,
-                    "concurrency of " + std::to_string(concurrency) + ": 1 to 1,024 are possible");
-    }
-}
-
-}  // namespace
 
 Pull Peer::pull(std::string_view queue, PullOptions options) {
     auto impl = std::make_unique<Pull::Impl>();
@@ -87,40 +75,22 @@ std::optional<Delivery> Pull::receive(std::chrono::nanoseconds timeout) {
 std::optional<Delivery> Pull::receive() { return receive(base::Duration::max()); }
 
 void Pull::run(const std::function<void(Delivery&)>& handler, RunOptions options) {
-    check_concurrency(options.concurrency);
-    std::mutex mutex;
-    std::exception_ptr failure;
-    const std::function<void()> work = [&] {
-        try {
-            while (std::optional<Delivery> delivery = receive()) {
-                try {
-                    handler(*delivery);
-                    if (!delivery->settled()) delivery->ack();
-                } catch (const std::exception& exception) {
-                    if (!delivery->settled()) delivery->nack({}, exception.what());
-                } catch (...) {
-                    if (!delivery->settled())
-                        delivery->nack({}, "the handler threw something unknown");
-                }
+    detail::check_concurrency(options.concurrency);
+    const auto work = [&] {
+        while (std::optional<Delivery> delivery = receive()) {
+            try {
+                handler(*delivery);
+                if (!delivery->settled()) delivery->ack();
+            } catch (const std::exception& exception) {
+                if (!delivery->settled()) delivery->nack({}, exception.what());
+            } catch (...) {
+                if (!delivery->settled()) delivery->nack({}, "the handler threw something unknown");
             }
-        } catch (...) {
-            const std::lock_guard lock(mutex);
-            if (!failure) failure = std::current_exception();
         }
     };
-    {
-        detail::Crew others("Pull::run", options.concurrency - 1, work);
-        impl_->stream->set_concurrency(options.concurrency);
-        others.begin();
-        work();
-    }
-    // After close() an ack is refused by an exception: that is the end of run(), not its failure.
-    if (!failure) return;
-    try {
-        std::rethrow_exception(failure);
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::closed) throw;
-    }
+    detail::work_together(
+        "Pull::run", options.concurrency,
+        [&] { impl_->stream->set_concurrency(options.concurrency); }, work);
 }
 
 void Pull::notify(const Notifier& notifier) {
@@ -129,7 +99,7 @@ void Pull::notify(const Notifier& notifier) {
 }
 
 void Pull::set_concurrency(std::uint32_t concurrency) {
-    check_concurrency(concurrency);
+    detail::check_concurrency(concurrency);
     impl_->runtime->check_process();
     impl_->stream->set_concurrency(concurrency);
 }

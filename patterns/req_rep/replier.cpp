@@ -1,9 +1,7 @@
 #include "peermq/replier.hpp"
 
 #include <exception>
-#include <mutex>
 
-#include "base/limits.hpp"
 #include "peer/crew.hpp"
 #include "peer/handles.hpp"
 #include "peer/in_batch.hpp"
@@ -11,16 +9,6 @@
 #include "record/headers.hpp"
 
 namespace peermq {
-namespace {
-
-void check_concurrency(std::uint32_t concurrency) {
-    if (concurrency == 0 || concurrency > base::limits::kConcurrencyMax) {
-        throw Error(ErrorCode::invalid_argument,
-                    "concurrency of " + std::to_string(concurrency) + ": 1 to 1,024 are possible");
-    }
-}
-
-}  // namespace
 
 Replier Peer::replier(std::string_view service, ReplierOptions options) {
     auto impl = std::make_unique<Replier::Impl>();
@@ -99,43 +87,25 @@ void Replier::Iterator::advance() {
 }
 
 void Replier::run(const std::function<void(Request&)>& handler, RunOptions options) {
-    check_concurrency(options.concurrency);
-    std::mutex mutex;
-    std::exception_ptr failure;
-    const std::function<void()> work = [&] {
-        try {
-            while (std::optional<Request> request = receive()) {
-                try {
-                    handler(*request);
-                    if (!request->answered())
-                        request->fail("no_reply", "the handler returned without a reply");
-                } catch (const Error& error) {
-                    if (!request->answered()) request->fail(to_string(error.code()), error.what());
-                } catch (const std::exception& exception) {
-                    if (!request->answered()) request->fail("handler_failed", exception.what());
-                } catch (...) {
-                    if (!request->answered())
-                        request->fail("handler_failed", "the handler threw something unknown");
-                }
+    detail::check_concurrency(options.concurrency);
+    const auto work = [&] {
+        while (std::optional<Request> request = receive()) {
+            try {
+                handler(*request);
+                if (!request->answered())
+                    request->fail("no_reply", "the handler returned without a reply");
+            } catch (const Error& error) {
+                if (!request->answered()) request->fail(to_string(error.code()), error.what());
+            } catch (const std::exception& exception) {
+                if (!request->answered()) request->fail("handler_failed", exception.what());
+            } catch (...) {
+                if (!request->answered())
+                    request->fail("handler_failed", "the handler threw something unknown");
             }
-        } catch (...) {
-            const std::lock_guard lock(mutex);
-            if (!failure) failure = std::current_exception();
         }
     };
-    {
-        detail::Crew others("Replier::run", options.concurrency - 1, work);
-        set_concurrency(options.concurrency);
-        others.begin();
-        work();
-    }
-    // After close() a reply is refused by an exception: that is the end of run(), not its failure.
-    if (!failure) return;
-    try {
-        std::rethrow_exception(failure);
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::closed) throw;
-    }
+    detail::work_together(
+        "Replier::run", options.concurrency, [&] { set_concurrency(options.concurrency); }, work);
 }
 
 void Replier::notify(const Notifier& notifier) {
@@ -144,7 +114,7 @@ void Replier::notify(const Notifier& notifier) {
 }
 
 void Replier::set_concurrency(std::uint32_t concurrency) {
-    check_concurrency(concurrency);
+    detail::check_concurrency(concurrency);
     impl_->runtime->check_process();
     impl_->stream->set_concurrency(concurrency, impl_->options.prefetch == 0 ? concurrency : 0);
 }
