@@ -16,6 +16,44 @@ constexpr std::uint64_t kLookMax = 8192;
 constexpr std::uint64_t kSparseMin = 1024;
 constexpr auto kSparseInterval = std::chrono::milliseconds(10);
 
+/// One turn of a subscription's filter: what it does not take, and what finds no room.
+struct Look {
+    TopicFilter& filter;
+    bool bounded = false;    ///< new ones are dropped when there is no room
+    std::uint64_t room = 0;  ///< for messages that it takes
+    std::uint64_t left = kLookMax;
+    std::uint64_t dropped = 0;
+    std::vector<base::Run> unwanted{};
+
+    void leave_out(base::Run run) {
+        if (!unwanted.empty() && unwanted.back().last + 1 == run.first) {
+            unwanted.back().last = run.last;
+        } else {
+            unwanted.push_back(run);
+        }
+    }
+    void take_all(base::Run run) {
+        const std::uint64_t taken = std::min(room, run.count());
+        if (bounded) room -= taken;
+        const base::Run rest{run.first + taken, run.last};
+        if (rest.empty()) return;
+        dropped += rest.count();
+        leave_out(rest);
+    }
+    /// Returns how far it came.
+    base::Seq look_at(const Chunk& chunk, base::Run run) {
+        base::Seq at = run.first;
+        for (; at <= run.last && left > 0; ++at, --left) {
+            const record::Record record = record::parts(chunk.bytes({at, at}));
+            const bool wanted = filter.takes(record.topic, record.headers);
+            if (!wanted || room == 0) leave_out({at, at});
+            if (wanted && room == 0) ++dropped;
+            if (wanted && room > 0 && bounded) --room;
+        }
+        return at - 1;
+    }
+};
+
 }  // namespace
 
 void Engine::add_topic(const std::shared_ptr<OutStream>& stream, TopicOptions options,
@@ -81,73 +119,39 @@ void Engine::look_through(Producer& producer, base::Seq end) {
     const std::uint64_t ahead = std::max(base::limits::kFilterAheadMax,
                                          subscription.wanted.max_lag);
     if (!subscription.live() && !subscription.filter.takes_all() && fresh > ahead) return;
-    std::uint64_t room = bounded ? buffer - std::min(buffer, fresh) : UINT64_MAX;
-    std::uint64_t looks = kLookMax;
-    std::uint64_t dropped = 0;
-    std::vector<base::Run> unwanted;
-    const auto leave_out = [&](base::Run run) {
-        if (!unwanted.empty() && unwanted.back().last + 1 == run.first) {
-            unwanted.back().last = run.last;
-        } else {
-            unwanted.push_back(run);
-        }
-    };
+    Look look{subscription.filter, bounded,
+              bounded ? buffer - std::min(buffer, fresh) : std::uint64_t{UINT64_MAX}};
     HandOut source(*this, producer);
     base::Seq at = subscription.scanned + 1;
-    while (at <= end && looks > 0) {
+    while (at <= end && look.left > 0) {
         base::Run run{at, end};
-        if (const auto gone = finished.next_from(at)) {
-            if (gone->first == at) {
-                leave_out({at, std::min(gone->last, end)});
-                at = std::min(gone->last, end) + 1;
-                continue;
-            }
-            run.last = std::min(end, gone->first - 1);
-        }
-        if (subscription.draining) {
-            leave_out(run);
-            at = run.last + 1;
-            continue;
-        }
-        if (subscription.filter.takes_all()) {
-            const std::uint64_t taken = std::min(room, run.count());
-            if (bounded) room -= taken;
-            at = run.first + taken;
-            if (at <= run.last) {
-                dropped += run.last - at + 1;
-                leave_out({at, run.last});
-                at = run.last + 1;
-            }
-            continue;
-        }
-        const OutStream::Cached found = source.find(at);
-        if (!found.chunk) {
-            if (source.lost().empty()) break;  // cannot be read now: again at the next turn
-            const base::Run lost = source.lost().back();
-            run = {at, std::clamp(lost.last, at, end)};
-            leave_out(run);
-            count_missed(producer, run.count(), wire::GapReason::damage, run.last + 1);
-            at = run.last + 1;
-            continue;
-        }
-        run.last = std::min(run.last, found.run.last);
-        for (; at <= run.last && looks > 0; ++at, --looks) {
-            const record::Record record = record::parts(found.chunk->bytes({at, at}));
-            if (!subscription.filter.takes(record.topic, record.headers)) {
-                leave_out({at, at});
-            } else if (room == 0) {
-                leave_out({at, at});
-                ++dropped;
-            } else if (bounded) {
-                --room;
+        const auto gone = finished.next_from(at);
+        if (gone && gone->first == at) {
+            run.last = std::min(gone->last, end);
+            look.leave_out(run);
+        } else {
+            if (gone) run.last = std::min(end, gone->first - 1);
+            if (subscription.draining) {
+                look.leave_out(run);
+            } else if (subscription.filter.takes_all()) {
+                look.take_all(run);
+            } else if (const OutStream::Cached found = source.find(at); found.chunk) {
+                run.last = look.look_at(*found.chunk, {at, std::min(run.last, found.run.last)});
+            } else if (source.lost().empty()) {
+                break;  // cannot be read now: again at the next turn
+            } else {
+                run.last = std::clamp(source.lost().back().last, at, end);
+                look.leave_out(run);
+                count_missed(producer, run.count(), wire::GapReason::damage, run.last + 1);
             }
         }
+        at = run.last + 1;
     }
     subscription.scanned = at - 1;
     producer.group.append(subscription.scanned);
-    for (const base::Run run : unwanted) producer.group.skip(run);
-    if (!unwanted.empty()) note_progress(*subscription.topic);
-    if (dropped > 0) count_missed(producer, dropped, wire::GapReason::slow, at);
+    for (const base::Run run : look.unwanted) producer.group.skip(run);
+    if (!look.unwanted.empty()) note_progress(*subscription.topic);
+    count_missed(producer, look.dropped, wire::GapReason::slow, at);
 }
 
 void Engine::limit_backlog(Producer& producer) {
