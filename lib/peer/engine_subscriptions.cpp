@@ -28,6 +28,8 @@ void Engine::on_subscribe(LinkState& link, const wire::Subscribe& wanted) {
         return protocol_error(link, "too many SUBSCRIBEs");
     if (const std::string refusal = refusal_of(wanted); !refusal.empty())
         return send(link, 0, wire::Subscribed{wanted.handle, wanted.version, 0, refusal});
+    // What ends is told before what begins, or the subscriber would take one for the other.
+    end_subscriptions();
     link.subscribes[wanted.handle] = wanted;
     std::uint64_t ticket = 0;
     for (const auto& [name, topic] : topics_)
@@ -100,7 +102,7 @@ std::uint64_t Engine::subscribe(LinkState& link, Topic& topic, const wire::Subsc
 void Engine::change_filter(Producer& producer, const wire::Subscribe& wanted,
                            TopicFilter&& filter) {
     Subscription& subscription = *producer.subscription;
-    subscription.draining = false;
+    if (std::exchange(subscription.draining, false)) count_subscribers(*subscription.topic);
     const wire::Subscribe& before = subscription.wanted;
     const bool same = before.patterns == wanted.patterns && before.headers == wanted.headers &&
                       before.any_header == wanted.any_header && before.max_lag == wanted.max_lag &&
