@@ -69,6 +69,8 @@ void for_each_field(Stats&& stats, Visit&& visit) {
 template <StatsOf<PublisherStats> Stats, typename Visit>
 void for_each_field(Stats&& stats, Visit&& visit) {
     visit("name", stats.name);
+    visit("first", stats.first);
+    visit("last", stats.last);
     visit("durability", stats.durability);
     visit("published", stats.published);
     visit("bytes", stats.bytes);

@@ -205,6 +205,7 @@ private:
     base::Time manifest_after_{};  // not tried again before; 0 = the last one succeeded
     base::Time space_check_at_{};
     std::uint64_t free_bytes_ = ~std::uint64_t{0};  // when it was last checked
+    std::uint64_t written_when_checked_ = 0;
     SpoolStats stats_;
     std::string failure_;
     std::vector<Cursor> cursors_;

@@ -292,12 +292,16 @@ void LogSpool::check_space() {
     {
         std::lock_guard lock(mutex_);
         const base::Time now = clock_.now();
-        if (now < space_check_at_) return;
-        space_check_at_ = base::after(now, limits::kFreeSpaceCheckInterval);
+        // A small disk can be full sooner than the clock says.
+        const std::uint64_t margin = free_bytes_ - std::min(free_bytes_, options_.free_bytes_min);
+        const std::uint64_t written = stats_.bytes_written - written_when_checked_;
+        if (now < space_check_at_ && written <= margin / 4) return;
     }
     std::uint64_t free = 0;
-    if (files_->try_free_bytes(free) != 0) return;
+    if (files_->try_free_bytes(free) != 0) return;  // at the next call, then
     std::lock_guard lock(mutex_);
+    space_check_at_ = base::after(clock_.now(), limits::kFreeSpaceCheckInterval);
+    written_when_checked_ = stats_.bytes_written;
     free_bytes_ = free;
     stats_.space_low = free < options_.free_bytes_min;
 }

@@ -97,6 +97,8 @@ nb::dict to_dict(const PullStats& stats) {
 nb::dict to_dict(const PublisherStats& stats) {
     nb::dict dict;
     dict["name"] = stats.name;
+    dict["first"] = stats.first;
+    dict["last"] = stats.last;
     dict["durability"] = stats.durability;
     dict["published"] = stats.published;
     dict["bytes"] = stats.bytes;

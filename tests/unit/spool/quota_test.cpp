@@ -114,6 +114,22 @@ TEST(SpoolQuota, StopsBelowTheFreeSpaceAskedForAndResumesByItself) {
     EXPECT_FALSE(bench.spool->stats().space_low);
 }
 
+TEST(SpoolQuota, LooksAgainSoonerWhereMuchOfWhatWasFreeIsWritten) {
+    Bench bench;
+    bench.options.free_bytes_min = 1'000'000;
+    bench.open();
+    bench.files.set_capacity(bench.files.used_bytes() + 1'500'000);
+    bench.clock.advance(std::chrono::seconds(1));
+    bench.maintain();
+    EXPECT_FALSE(bench.spool->stats().space_low);
+    // No time passes.
+    for (Seq seq = 1; seq <= 2000 && !bench.spool->stats().space_low; seq += 10) {
+        bench.commit({seq, seq + 9}, 300);
+        (void)bench.spool->maintenance_due();
+    }
+    EXPECT_TRUE(bench.spool->stats().space_low);
+}
+
 // --- a full disk
 
 /// Fills a disk with room for `segments`; returns the last seq stored.
