@@ -143,7 +143,7 @@ private:
     PendingReply(std::shared_ptr<detail::Calls> calls, std::shared_ptr<detail::Call> call) noexcept;
     void require_call() const;
     void let_go() noexcept;
-    [[nodiscard]] std::optional<Reply> take();
+    [[nodiscard]] std::optional<Reply> take(bool only_last);
 
     std::shared_ptr<detail::Calls> calls_;
     std::shared_ptr<detail::Call> call_;

@@ -167,35 +167,24 @@ void Calls::note_taken(Call& call, const ReplyPart& part) {
     work_.credits.push_back({call.seq, call.taken_bytes});
 }
 
-std::optional<ReplyPart> Calls::take(Call& call) {
+std::optional<ReplyPart> Calls::take(Call& call, Wanted wanted) {
     std::optional<ReplyPart> part;
     bool tell = false;
     {
         const Lock lock(mutex_);
-        if (call.parts.empty() || (stream_->stored() && !call.done)) return part;
-        part = std::move(call.parts.front());
-        call.parts.pop_front();
-        note_taken(call, *part);
-        if (part->last && !call.stored.empty())
-            work_.taken.push_back(std::exchange(call.stored, {}));
-        tell = !work_.empty();
-    }
-    if (tell) told();
-    return part;
-}
-
-void Calls::skip_to_last(Call& call) {
-    bool tell = false;
-    {
-        const Lock lock(mutex_);
-        while (!call.parts.empty() && !call.parts.front().last &&
-               (call.done || !stream_->stored())) {
-            note_taken(call, call.parts.front());
+        if (stream_->stored() && !call.done) return part;
+        while (!call.parts.empty() && !part) {
+            ReplyPart next = std::move(call.parts.front());
             call.parts.pop_front();
+            note_taken(call, next);
+            if (next.last && !call.stored.empty())
+                work_.taken.push_back(std::exchange(call.stored, {}));
+            if (next.last || wanted == Wanted::next) part = std::move(next);
         }
         tell = !work_.empty();
     }
     if (tell) told();
+    return part;
 }
 
 bool Calls::done(const Call& call) {

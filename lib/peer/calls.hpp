@@ -136,10 +136,10 @@ public:
     [[nodiscard]] bool wait_done(Call& call, base::Time deadline);
     [[nodiscard]] base::Time now() { return clock_.now(); }
     [[nodiscard]] base::WallTime wall_now() { return clock_.wall_now(); }
-    /// The next part, if one is here.
-    [[nodiscard]] std::optional<ReplyPart> take(Call& call);
-    /// Drops parts until the last one, which stays. For those who want nothing else.
-    void skip_to_last(Call& call);
+    /// For those who want nothing but the last part, the others are dropped.
+    enum class Wanted { next, last };
+    /// The part that is wanted, if it is here.
+    [[nodiscard]] std::optional<ReplyPart> take(Call& call, Wanted wanted);
     [[nodiscard]] bool done(const Call& call);
     /// Throws what the call failed with; nothing when it did not.
     void throw_failure(const Call& call);

@@ -84,8 +84,10 @@ void PendingReply::require_call() const {
     }
 }
 
-std::optional<Reply> PendingReply::take() {
-    std::optional<detail::ReplyPart> part = calls_->take(*call_);
+std::optional<Reply> PendingReply::take(bool only_last) {
+    using Wanted = detail::Calls::Wanted;
+    std::optional<detail::ReplyPart> part = calls_->take(*call_,
+                                                         only_last ? Wanted::last : Wanted::next);
     if (!part) {
         calls_->throw_failure(*call_);
         return std::nullopt;
@@ -106,8 +108,7 @@ Reply PendingReply::get() {
         throw Error(ErrorCode::invalid_state, "PendingReply::get: the reply was taken already");
     while (true) {
         (void)calls_->wait(*call_, base::kNever);
-        calls_->skip_to_last(*call_);
-        if (std::optional<Reply> reply = take()) return std::move(*reply);
+        if (std::optional<Reply> reply = take(true)) return std::move(*reply);
     }
 }
 
@@ -127,7 +128,7 @@ std::optional<Reply> PendingReply::next(std::chrono::nanoseconds timeout) {
     require_call();
     if (ended_) return std::nullopt;
     if (!calls_->wait(*call_, base::after(calls_->now(), timeout))) return std::nullopt;
-    return take();
+    return take(false);
 }
 
 bool PendingReply::cancel() {
